@@ -1,0 +1,23 @@
+"""Where long work shows how far it is: in a terminal, in a notebook, or in the terminal of a book being built."""
+
+import os
+import sys
+
+from tqdm import tqdm
+
+
+def progress_bar(total: int, label: str, unit: str) -> tqdm:
+    """Returns a progress bar with an estimate of what is left; use it as a context manager.
+
+    What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`, and shows what is written there
+    in its own terminal. Without that, the bar goes to stderr if somebody is watching: a terminal, or a notebook.
+
+    Args:
+        total: How many units there are.
+        label: What is going on, in a few words.
+        unit: What is counted.
+    """
+    path = os.environ.get("CAE_PROGRESS")
+    stream = open(path, "a", encoding="utf-8") if path else sys.stderr  # noqa: SIM115 - closed with the process
+    watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
+    return tqdm(total=total, desc=label, unit=unit, file=stream, disable=not watched, ncols=100, mininterval=0.5)

@@ -1,0 +1,157 @@
+"""One run: a configuration, a recipe and a seed in, a trained autoencoder and its history out."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+
+import keras
+import numpy as np
+import torch
+
+from cae_keras.config import CAEConfig, Recipe
+from cae_keras.data import Mnist
+from cae_keras.images import to_float
+from cae_keras.models import build_autoencoder
+from cae_keras.progress import progress_bar
+
+BATCH = 1_000  # images at a time where nothing is learnt from them
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: what was asked, and what came of it.
+
+    Args:
+        config: The network.
+        recipe: Its budget.
+        seed: The random seed.
+        history: One value an epoch of `loss` and `val_loss` (BCE in nats a pixel; `loss` is the mean over the epoch,
+            while the weights change), `learning_rate` (after its last step) and `seconds` (validation included).
+        weights: The weights after the last epoch, in the order of `autoencoder.get_weights()`.
+    """
+
+    config: CAEConfig
+    recipe: Recipe
+    seed: int
+    history: dict[str, tuple[float, ...]]
+    weights: tuple[np.ndarray, ...]
+
+    @cached_property
+    def autoencoder(self) -> keras.Model:
+        """The trained model."""
+        autoencoder = build_autoencoder(self.config)
+        autoencoder.set_weights(self.weights)
+        return autoencoder
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Returns the latents of images, `(n, latent_dim)`."""
+        return self.autoencoder.get_layer("encoder").predict(to_float(images), batch_size=BATCH, verbose=0)
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Returns the images that latents stand for, `(n, 28, 28, 1)`."""
+        return self.autoencoder.get_layer("decoder").predict(latents, batch_size=BATCH, verbose=0)
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """Returns the reconstructions of images, `(n, 28, 28, 1)`."""
+        return self.decode(self.encode(images))
+
+
+def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
+    """Trains one autoencoder with Keras' own `fit`.
+
+    It runs on one torch thread: the same arguments then give the same weights, bit for bit, on one type of processor.
+
+    Args:
+        config: The network.
+        recipe: Its budget.
+        seed: A non-negative integer; it decides the first weights and the order of the images.
+        data: Where the images come from. The first `recipe.images` of `x_train` are trained on, all of `x_val`
+            validated on; `x_test` is not looked at.
+
+    Returns:
+        A `Run`.
+
+    Raises:
+        ValueError: If the seed is no non-negative integer, or there are fewer images than the recipe asks for.
+    """
+    _check(recipe, seed, data)
+    x, x_val = to_float(data.x_train[: recipe.images]), to_float(data.x_val)
+    label = f"training {_brief(config)}, seed {seed}"
+    with one_thread(), progress_bar(recipe.steps, label, unit="step") as bar:
+        keras.utils.set_random_seed(int(seed))
+        autoencoder = build_autoencoder(config)
+        optimizer = keras.optimizers.Adam(one_cycle(recipe))
+        autoencoder.compile(optimizer=optimizer, loss="binary_crossentropy")
+        fitted = autoencoder.fit(
+            x, x, batch_size=recipe.batch_size, epochs=recipe.epochs, validation_data=(x_val, x_val),
+            validation_batch_size=BATCH, callbacks=[_Observer(bar)], verbose=0,
+        )  # fmt: skip
+        weights = tuple(autoencoder.get_weights())
+    history = {name: tuple(map(float, values)) for name, values in fitted.history.items()}
+    return Run(config, recipe, int(seed), history, weights)
+
+
+def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate as a function of the step: a line up to the peak, half a cosine down to zero.
+
+    It starts at 1/25 of the peak.
+
+    References:
+        Smith & Topin, Super-convergence (2019), doi:10.1117/12.2520589; Keras' `CosineDecay` with a warm-up is that
+        cycle without its last phase.
+
+    Example:
+        >>> float(one_cycle(Recipe())(0))
+        0.00016
+    """
+    warmup = round(recipe.warmup * recipe.steps)
+    peak = recipe.peak_learning_rate
+    if warmup == 0:
+        return keras.optimizers.schedules.CosineDecay(peak, recipe.steps)
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 25, recipe.steps - warmup, warmup_target=peak, warmup_steps=warmup
+    )
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Lets torch use one thread inside the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Observer(keras.callbacks.Callback):
+    """Moves the progress bar, and adds the learning rate and the seconds to the history."""
+
+    def __init__(self, bar):
+        super().__init__()
+        self.bar = bar
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs):
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        logs["seconds"] = time.perf_counter() - self.start
+        self.bar.set_postfix_str(f"validation BCE {logs['val_loss']:.4f}")
+
+
+def _brief(config: CAEConfig) -> str:
+    norm = ", batch norm" if config.batch_norm else ""
+    return f"{config.filters}, {config.latent_dim} latents, {config.activation}{norm}"
+
+
+def _check(recipe, seed, data):
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed!r}: it must be an integer from 0 to 2**32 - 1")
+    if recipe.images > len(data.x_train):
+        raise ValueError(f"images={recipe.images}: data.x_train has only {len(data.x_train)}")
