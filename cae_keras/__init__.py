@@ -19,10 +19,11 @@ from cae_keras.data import DataError, Mnist, first_of_each_class, load_mnist
 from cae_keras.images import to_float
 from cae_keras.metrics import bce, bce_floor, excess_bce, mse, psnr, quality, ssim
 from cae_keras.models import build_autoencoder, build_decoder, build_encoder, kernel_size
+from cae_keras.store import load_or_train
 from cae_keras.training import Run, one_cycle, train
 
 __all__ = [
     "CAEConfig", "DataError", "Mnist", "PCA", "Preset", "Recipe", "Run", "bce", "bce_floor", "build_autoencoder",
     "build_decoder", "build_encoder", "excess_bce", "first_of_each_class", "fit_pca", "get_preset", "kernel_size",
-    "load_mnist", "mean_image", "mse", "one_cycle", "psnr", "quality", "ssim", "to_float", "train",
+    "load_mnist", "load_or_train", "mean_image", "mse", "one_cycle", "psnr", "quality", "ssim", "to_float", "train",
 ]  # fmt: skip

@@ -76,7 +76,7 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     Raises:
         ValueError: If the seed is no non-negative integer, or there are fewer images than the recipe asks for.
     """
-    _check(recipe, seed, data)
+    check_run(recipe, seed, data)
     x, x_val = to_float(data.x_train[: recipe.images]), to_float(data.x_val)
     label = f"training {_brief(config)}, seed {seed}"
     with one_thread(), progress_bar(recipe.steps, label, unit="step") as bar:
@@ -91,6 +91,14 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
         weights = tuple(autoencoder.get_weights())
     history = {name: tuple(map(float, values)) for name, values in fitted.history.items()}
     return Run(config, recipe, int(seed), history, weights)
+
+
+def check_run(recipe: Recipe, seed: int, data: Mnist):
+    """Raises the `ValueError` of `train`, before any work is done."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed!r}: it must be an integer from 0 to 2**32 - 1")
+    if recipe.images > len(data.x_train):
+        raise ValueError(f"images={recipe.images}: data.x_train has only {len(data.x_train)}")
 
 
 def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -148,10 +156,3 @@ class _Observer(keras.callbacks.Callback):
 def _brief(config: CAEConfig) -> str:
     norm = ", batch norm" if config.batch_norm else ""
     return f"{config.filters}, {config.latent_dim} latents, {config.activation}{norm}"
-
-
-def _check(recipe, seed, data):
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed={seed!r}: it must be an integer from 0 to 2**32 - 1")
-    if recipe.images > len(data.x_train):
-        raise ValueError(f"images={recipe.images}: data.x_train has only {len(data.x_train)}")

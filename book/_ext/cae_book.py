@@ -1,0 +1,133 @@
+"""Ties the pages of the book to the package: the one Sphinx extension of this project.
+
+It lets a page's kernel import the package, executes pages again when the package or the preset has changed, shows the
+progress of a kernel in the terminal, copies alternative texts from figures, puts a banner on quick builds, and cleans
+up after a build that was killed.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from myst_nb.core.render import NbElementRenderer
+from sphinx.errors import ConfigError
+from sphinx.util import logging
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "cae_keras"
+sys.path.insert(0, str(ROOT))
+logger = logging.getLogger(__name__)
+
+
+def setup(app):
+    app.add_config_value("cae_build", None, rebuild="env")
+    app.connect("config-inited", start_clean, priority=1)
+    app.connect("config-inited", choose_preset)
+    app.connect("builder-inited", prepare_kernels)
+    app.connect("source-read", depend_on_package)
+    app.connect("build-finished", finish)
+    copy_alt_texts()
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def start_clean(app, config):
+    """Removes what a killed build has left half-written, and leaves the marker that tells the next one."""
+    marker = Path(app.outdir).parent / ".unfinished"
+    if marker.exists():
+        logger.info("the last build was cut off: starting from clean pages (finished runs are kept)")
+        for folder in (Path(app.outdir), Path(app.doctreedir)):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    app.cae_marker = marker
+
+
+def choose_preset(app, config):
+    """Reads the preset: pages are executed again when it changes, and those of a quick build say what they are."""
+    from cae_keras.config import get_preset
+
+    try:
+        preset = get_preset()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    config.cae_build = repr(preset)
+    if preset.name == "quick":
+        config.html_theme_options["announcement"] = (
+            f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, {preset.recipe.epochs} epochs, "
+            f"{len(preset.seeds)} seeds. Its numbers are rough; the full build has the real ones."
+        )
+
+
+def prepare_kernels(app):
+    """Gives kernels the package and a file for their progress, and shows that file in this terminal."""
+    path = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's warning would land in the terminal
+    app.cae_progress = Progress()
+    os.environ["CAE_PROGRESS"] = app.cae_progress.path
+
+
+def depend_on_package(app, docname, source):
+    """Makes a page that executes code depend on the package's files, so that it is executed again when one changes."""
+    if "{code-cell}" in source[0]:
+        for path in sorted(PACKAGE.rglob("*.py")):
+            app.env.note_dependency(str(path))
+
+
+def finish(app, exception):
+    if hasattr(app, "cae_progress"):
+        app.cae_progress.stop()
+    if exception is None:
+        app.cae_marker.unlink(missing_ok=True)
+
+
+def copy_alt_texts():
+    """Lets an image have the alternative text that its figure carries in the metadata of the output."""
+    render_image = NbElementRenderer.render_image
+
+    def render_with_alt(self, data):
+        images = render_image(self, data)
+        alt = data.output_metadata.get(data.mime_type, {}).get("alt")
+        if alt:
+            images[0]["alt"] = alt
+        return images
+
+    NbElementRenderer.render_image = render_with_alt
+
+
+class Progress:
+    """Shows what kernels write into a file: at once in a terminal, a line every half minute in a log."""
+
+    def __init__(self):
+        handle, self.path = tempfile.mkstemp(prefix="cae-progress-")
+        os.close(handle)
+        self.terminal = sys.stderr.isatty()
+        self.interval = 0.5 if self.terminal else 30.0
+        self.position, self.done = 0, threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        while not self.done.wait(self.interval):
+            self.show()
+
+    def show(self):
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            file.seek(self.position)
+            text = file.read()
+            self.position = file.tell()
+        if self.terminal:
+            sys.stderr.write(text)
+        elif lines := [line for line in text.replace("\n", "\r").split("\r") if line.strip()]:
+            sys.stderr.write(lines[-1].rstrip() + "\n")
+        sys.stderr.flush()
+
+    def stop(self):
+        self.done.set()
+        self.thread.join()
+        self.show()
+        os.unlink(self.path)

@@ -1,0 +1,59 @@
+"""What the tests share: MNIST, a small part of it, and an environment that decides nothing by itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cae_keras import Mnist, fit_pca, load_mnist
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """Takes away what the caller may have set for a build."""
+    for name in ("CAE_PRESET", "CAE_SEEDS", "CAE_PROGRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    return load_mnist()
+
+
+@pytest.fixture(scope="session")
+def tiny(mnist):
+    """A few hundred real images: enough to train on in a second."""
+    return Mnist(
+        mnist.x_train[:300], mnist.y_train[:300], mnist.x_val[:130], mnist.y_val[:130],
+        mnist.x_test[:50], mnist.y_test[:50],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def training_file(mnist):
+    """All 60,000 images of the training file, as the published figures use them."""
+    return np.concatenate([mnist.x_train, mnist.x_val])
+
+
+@pytest.fixture(scope="session")
+def pca(training_file):
+    return fit_pca(training_file)
+
+
+@pytest.fixture(scope="session")
+def start_python():
+    """Starts a script in a Python process of its own, with the package on its path."""
+
+    def start(script, *arguments, before_all="", **environment):
+        path = os.pathsep.join([str(before_all), str(ROOT)]).lstrip(os.pathsep)
+        return subprocess.Popen(
+            [sys.executable, "-c", script, *map(str, arguments)], env={**os.environ, "PYTHONPATH": path, **environment},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    return start

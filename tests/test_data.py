@@ -1,0 +1,302 @@
+"""MNIST is the official one, in the official order, or there is an error that says which file is wrong."""
+
+import gzip
+import hashlib
+import io
+import shutil
+import struct
+import time
+
+import numpy as np
+import pytest
+import requests
+
+from cae_keras import data
+from cae_keras.data import EMBEDDED, DataError, Mnist, first_of_each_class, load_mnist
+
+MD5 = {  # as torchvision publishes them, datasets/mnist.py
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+PREPARED = "mnist_idx/1.0.0"
+TRAIN, TEST = (f"{PREPARED}/mnist_idx-{split}.array_record-00000-of-00001" for split in ("train", "test"))
+INFO = f"{PREPARED}/dataset_info.json"
+
+LOAD_WHEN_BOTH_ARE_READY = """
+import sys, time
+from pathlib import Path
+from cae_keras.data import fingerprint, load_mnist
+
+name, folder = sys.argv[1], Path(sys.argv[2])
+(folder / f"ready_{name}").touch()
+while len(list(folder.glob("ready_*"))) < 2:
+    time.sleep(0.01)
+mnist = load_mnist(folder / "tfds")
+(folder / f"found_{name}").write_text(fingerprint(*vars(mnist).values()))
+"""
+
+
+def read_idx(name):
+    """Reads an idx file as its own header describes it."""
+    content = gzip.decompress((EMBEDDED / name).read_bytes())
+    zero, kind, dimensions = struct.unpack(">HBB", content[:4])
+    assert (zero, kind) == (0, 8)  # unsigned bytes
+    start = 4 + 4 * dimensions
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    return np.frombuffer(content[start:], np.uint8).reshape(shape)
+
+
+def all_of(mnist):
+    return data.fingerprint(*vars(mnist).values())
+
+
+@pytest.fixture(scope="module")
+def tensorflow_trap(tmp_path_factory):
+    """A folder with a false `tensorflow`: who imports it leaves a trace of the call, and fails."""
+    folder = tmp_path_factory.mktemp("trap")
+    (folder / "tensorflow").mkdir()
+    (folder / "tensorflow" / "__init__.py").write_text(
+        "import pathlib, traceback\n"
+        "pathlib.Path(__file__).with_name('trace').write_text(''.join(traceback.format_stack()))\n"
+        "raise ImportError('this is a trap')\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory, tensorflow_trap, start_python):
+    """Two processes that prepare one fresh folder at the same moment; another was killed there before."""
+    folder = tmp_path_factory.mktemp("two")
+    killed = folder / "tfds" / "mnist_idx" / "incomplete.ABC123_1.0.0"
+    killed.mkdir(parents=True)
+    (killed / "half.array_record").write_bytes(b"half")
+    started = [start_python(LOAD_WHEN_BOTH_ARE_READY, name, folder, before_all=tensorflow_trap) for name in "ab"]
+    try:
+        printed = [process.communicate(timeout=100) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return folder, [process.returncode for process in started], printed
+
+
+@pytest.fixture
+def prepared(two_processes, tmp_path):
+    """A copy of a prepared folder, to be damaged."""
+    shutil.copytree(two_processes[0] / "tfds", tmp_path / "tfds")
+    return tmp_path / "tfds"
+
+
+@pytest.fixture
+def embedded(monkeypatch, tmp_path):
+    """A copy of the four official files, in use instead of the embedded ones, to be damaged."""
+    folder = shutil.copytree(EMBEDDED, tmp_path / "embedded")
+    monkeypatch.setattr(data, "EMBEDDED", folder)
+    return folder
+
+
+class TestContent:
+    @pytest.mark.parametrize("name", MD5)
+    def test_embedded_files_are_the_published_ones(self, name):
+        assert hashlib.md5((EMBEDDED / name).read_bytes()).hexdigest() == MD5[name]
+
+    def test_images_and_labels_keep_the_official_order(self, mnist):
+        x, x_test = read_idx("train-images-idx3-ubyte.gz"), read_idx("t10k-images-idx3-ubyte.gz")
+        y, y_test = read_idx("train-labels-idx1-ubyte.gz"), read_idx("t10k-labels-idx1-ubyte.gz")
+        np.testing.assert_array_equal(mnist.x_train[..., 0], x[:55_000])
+        np.testing.assert_array_equal(mnist.x_val[..., 0], x[55_000:])
+        np.testing.assert_array_equal(mnist.x_test[..., 0], x_test)
+        np.testing.assert_array_equal(mnist.y_train, y[:55_000])
+        np.testing.assert_array_equal(mnist.y_val, y[55_000:])
+        np.testing.assert_array_equal(mnist.y_test, y_test)
+
+    def test_digits_are_as_often_as_published(self, mnist):
+        labels = np.concatenate([mnist.y_train, mnist.y_val])
+        assert np.bincount(labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+        assert np.bincount(mnist.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+    @pytest.mark.parametrize("split, n", [("train", 55_000), ("val", 5_000), ("test", 10_000)])
+    def test_splits_have_their_shape_and_cannot_be_written(self, mnist, split, n):
+        x, y = getattr(mnist, f"x_{split}"), getattr(mnist, f"y_{split}")
+        assert (x.shape, x.dtype, y.shape, y.dtype) == ((n, 28, 28, 1), np.uint8, (n,), np.uint8)
+        for array in (x, y):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+
+    def test_first_of_each_class(self, mnist):
+        labels = mnist.y_test.tolist()
+        assert first_of_each_class(mnist.y_test).tolist() == [labels.index(digit) for digit in range(10)]
+
+
+class TestMnistValue:
+    @pytest.mark.parametrize("split", ["train", "val", "test"])
+    @pytest.mark.parametrize(
+        "array, bad",
+        [
+            ("x", np.zeros((4, 28, 28, 1), np.float32)),
+            ("x", np.zeros((4, 28, 28), np.uint8)),
+            ("x", np.zeros((4, 28, 28, 3), np.uint8)),
+            ("x", np.zeros((4, 14, 14, 1), np.uint8)),
+            ("x", np.zeros((0, 28, 28, 1), np.uint8)),
+            ("y", np.zeros(4, np.int64)),
+            ("y", np.zeros(3, np.uint8)),
+            ("y", np.zeros((4, 1), np.uint8)),
+        ],
+    )
+    def test_other_arrays_are_refused(self, split, array, bad):
+        x, y = np.zeros((4, 28, 28, 1), np.uint8), np.zeros(4, np.uint8)
+        arrays = {f"{kind}_{part}": value for part in ("train", "val", "test") for kind, value in (("x", x), ("y", y))}
+        Mnist(**arrays)
+        with pytest.raises(ValueError, match="it must be uint8") as error:
+            Mnist(**{**arrays, f"{array}_{split}": bad})
+        assert f"{array}_{split} is {bad.dtype} {bad.shape}" in str(error.value)
+
+
+class TestFreshFolder:
+    def test_two_processes_at_once_succeed_and_agree(self, two_processes, mnist):
+        folder, codes, printed = two_processes
+        assert codes == [0, 0], printed
+        assert {(folder / f"found_{name}").read_text() for name in "ab"} == {all_of(mnist)}
+
+    def test_nothing_is_printed_outside_a_terminal(self, two_processes):
+        assert two_processes[2] == [("", ""), ("", "")]
+
+    def test_what_a_killed_process_left_is_removed(self, two_processes):
+        assert [path.name for path in (two_processes[0] / "tfds" / "mnist_idx").iterdir()] == ["1.0.0"]
+
+    @pytest.mark.usefixtures("two_processes")
+    def test_tensorflow_is_never_imported(self, tensorflow_trap, start_python):
+        trace = tensorflow_trap / "tensorflow" / "trace"
+        assert not trace.exists(), trace.read_text()
+        start_python("import tensorflow", before_all=tensorflow_trap).communicate(timeout=60)
+        assert trace.exists()  # the trap works
+        trace.unlink()
+
+    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(DataError, match="TFDS_DATA_DIR") as error:
+            load_mnist(tmp_path / "file" / "tfds")
+        assert str(tmp_path / "file" / "tfds") in str(error.value)
+
+
+class TestPreparedFolder:
+    def test_it_loads_fast_and_takes_no_lock(self, prepared, monkeypatch, mnist):
+        def no_lock(*_):
+            pytest.fail("a prepared folder may be read-only: no lock")
+
+        monkeypatch.setattr(data.filelock, "FileLock", no_lock)
+        start = time.perf_counter()
+        loaded = load_mnist(prepared)
+        assert time.perf_counter() - start < 5
+        assert all_of(loaded) == all_of(mnist)
+
+    def test_the_environment_names_it(self, prepared, monkeypatch, tmp_path):
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.setattr(data.MnistIdx, "download_and_prepare", lambda *_, **__: pytest.fail("it is prepared"))
+        monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+        load_mnist()
+        monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "file" / "tfds"))
+        (tmp_path / "file").touch()
+        load_mnist(prepared)  # the argument goes before
+        with pytest.raises(DataError, match="file/tfds"):
+            load_mnist()
+
+    @pytest.mark.parametrize("file", [TRAIN, TEST, INFO])
+    @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied", "deleted"])
+    def test_a_damaged_file_is_named_and_its_folder_removed(self, prepared, file, damage):
+        content = bytearray((prepared / file).read_bytes())
+        content[len(content) // 2] ^= 0x80
+        kept = {"truncated": content[: len(content) // 2], "altered": content, "emptied": b""}
+        if damage == "deleted":
+            (prepared / file).unlink()
+        else:
+            (prepared / file).write_bytes(kept[damage])
+        with pytest.raises(DataError, match="is damaged") as error:
+            load_mnist(prepared)
+        named = PREPARED if (file, damage) == (INFO, "deleted") else file  # without it, TFDS knows no splits
+        assert str(prepared / named) in str(error.value)
+        assert not (prepared / PREPARED).exists()
+
+    def test_after_the_error_it_is_prepared_anew(self, prepared, mnist):
+        (prepared / TRAIN).write_bytes(b"garbage")
+        with pytest.raises(DataError):
+            load_mnist(prepared)
+        assert all_of(load_mnist(prepared)) == all_of(mnist)
+
+    def test_sound_records_with_other_content_are_refused(self, monkeypatch, tmp_path):
+        """Here every checksum of TFDS and of the file format holds, and one pixel is wrong."""
+        read = data._read_idx
+
+        def altered(path, header):
+            content = read(path, header).copy()
+            content[123_456 % len(content)] ^= 1
+            return content
+
+        monkeypatch.setattr(data, "_read_idx", altered)
+        with pytest.raises(DataError, match="fingerprint") as error:
+            load_mnist(tmp_path)
+        assert str(tmp_path / TRAIN) in str(error.value)
+        assert not (tmp_path / PREPARED).exists()
+
+
+class TestEmbeddedFiles:
+    @pytest.mark.parametrize("name", MD5)
+    @pytest.mark.parametrize("damage", ["truncated", "altered"])
+    def test_a_damaged_file_is_named_and_nothing_is_prepared(self, embedded, tmp_path, name, damage):
+        content = bytearray((embedded / name).read_bytes())
+        content[len(content) // 2] ^= 0x80
+        (embedded / name).write_bytes(content if damage == "altered" else content[: len(content) // 2])
+        with pytest.raises(DataError, match="damaged") as error:
+            load_mnist(tmp_path / "tfds")
+        assert str(embedded / name) in str(error.value)
+        assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
+
+
+class TestDownload:
+    """Without the embedded files TFDS asks the network, which is played here."""
+
+    @pytest.fixture
+    def network(self, embedded, monkeypatch):
+        """Makes `requests` answer every address with a status and the content of the official file."""
+        for name in MD5:
+            (embedded / name).unlink()
+
+        def play(status=200, change=lambda content: content):
+            def get(_, url, **__):
+                name = url.rpartition("/")[2]
+                response = requests.Response()
+                response.status_code, response.url = status, url
+                response.headers["Content-Disposition"] = f"attachment; filename={name}"
+                response.raw = io.BytesIO(change((EMBEDDED / name).read_bytes()))
+                return response
+
+            monkeypatch.setattr(requests.Session, "get", get)
+
+        return play
+
+    def test_a_damaged_download_is_refused_and_a_sound_one_taken(self, network, tmp_path, mnist):
+        network(change=lambda content: content[:-100])
+        with pytest.raises(DataError, match="damaged") as error:
+            load_mnist(tmp_path / "tfds")
+        assert any(name in str(error.value) for name in MD5)
+        assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
+        network()
+        assert all_of(load_mnist(tmp_path / "tfds")) == all_of(mnist)
+
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_a_server_that_refuses_is_a_data_error(self, network, tmp_path, status):
+        network(status)
+        with pytest.raises(DataError, match=str(status)):
+            load_mnist(tmp_path / "tfds")
+        assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
+
+    def test_a_network_that_is_down_is_a_data_error(self, network, monkeypatch, tmp_path):
+        def down(*_, **__):
+            raise requests.ConnectionError("the network is down")
+
+        network()
+        monkeypatch.setattr(requests.Session, "get", down)
+        with pytest.raises(DataError, match="the network is down"):
+            load_mnist(tmp_path / "tfds")
+        assert not list((tmp_path / "tfds").glob("mnist_idx/*"))

@@ -1,0 +1,108 @@
+"""Imports run one way, and no module reaches for the book, the notebook or TensorFlow."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import cae_keras
+
+PACKAGE = Path(cae_keras.__file__).parent
+LEAVES = {"config", "images", "metrics", "progress"}
+MIDDLE = {"data", "models", "baselines"}
+ALLOWED = {  # module: what of the package it may import; a new module has to be placed here
+    "config": set(),
+    "images": set(),
+    "progress": set(),
+    "metrics": {"images"},
+    "data": LEAVES,
+    "models": LEAVES,
+    "baselines": LEAVES,
+    "training": LEAVES | MIDDLE,
+    "store": LEAVES | MIDDLE | {"training"},
+    "figure": set(),
+    "plots": {"config", "images", "metrics", "figure"},
+    "__init__": LEAVES | MIDDLE | {"training", "store", "figure", "plots"},
+}
+NEVER = {"tensorflow", "IPython", "ipykernel", "myst_nb", "sphinx", "book", "_ext", "cae_book"}
+NEVER_IN = {"figure": {"keras", "torch"}, "plots": {"keras", "torch"}}
+
+
+def imported(source):
+    """Returns the dotted names a source imports, wherever in it; `from a import b` may mean a module: `a.b`."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, ["cae_keras" if node.level else "", node.module]))
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    return names
+
+
+def broken_rules(module, source):
+    """Returns what a module imports against the table."""
+    if module not in ALLOWED:
+        return [f"{module} is not in the table: place it"]
+    broken = set()
+    for name in imported(source):
+        top, second, *_ = [*name.split("."), ""]
+        if top == "cae_keras":
+            inner = second if (PACKAGE / f"{second}.py").exists() or second in ALLOWED else "__init__"
+            if inner not in ALLOWED[module]:
+                broken.add(f"{module} must not import {inner}")
+        elif top in NEVER | NEVER_IN.get(module, set()):
+            broken.add(f"{module} must not import {top}")
+    return sorted(broken)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_arrows_run_one_way(path):
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    assert broken_rules(module, path.read_text(encoding="utf-8")) == []
+
+
+def test_the_table_has_no_circle():
+    """A table with a circle would allow arrows that run back."""
+    left = dict(ALLOWED)
+    while left:
+        free = [module for module, needs in left.items() if not needs & left.keys()]
+        assert free, f"a circle among {sorted(left)}"
+        for module in free:
+            del left[module]
+
+
+@pytest.mark.parametrize(
+    "module, source, broken",
+    [
+        ("config", "from cae_keras.images import to_float", "images"),
+        ("models", "import cae_keras.training", "training"),
+        ("models", "from cae_keras import training", "training"),
+        ("models", "from cae_keras import train", "__init__"),
+        ("models", "import cae_keras", "__init__"),
+        ("models", "from .data import load_mnist", "data"),
+        ("models", "from . import data", "data"),
+        ("baselines", "def f():\n    from cae_keras.models import build_encoder", "models"),
+        ("plots", "from cae_keras.training import Run", "training"),
+        ("plots", "import keras.layers", "keras"),
+        ("plots", "from torch import nn", "torch"),
+        ("data", "import tensorflow as tf", "tensorflow"),
+        ("data", "from tensorflow.io import gfile", "tensorflow"),
+        ("progress", "from IPython.display import display", "IPython"),
+        ("training", "from book._ext import cae_book", "book"),
+        ("training", "import myst_nb", "myst_nb"),
+    ],
+)
+def test_the_walker_finds_an_arrow_that_runs_back(module, source, broken):
+    assert broken_rules(module, source) == [f"{module} must not import {broken}"]
+
+
+def test_the_walker_lets_the_others_pass():
+    source = (
+        "import tensorflow_datasets as tfds\nimport keras\nfrom cae_keras.config import CAEConfig\nfrom . import images"
+    )
+    assert broken_rules("data", source) == []
+
+
+def test_a_module_without_a_place_fails():
+    assert broken_rules("newcomer", "") == ["newcomer is not in the table: place it"]

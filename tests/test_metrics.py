@@ -1,0 +1,172 @@
+"""Each measure against its formula written out, against another library, and against what is published."""
+
+import inspect
+import math
+import time
+
+import keras
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from cae_keras import metrics
+from cae_keras.baselines import mean_image
+from cae_keras.metrics import bce, bce_floor, excess_bce, mse, psnr, quality, ssim
+
+MEASURES = (bce, excess_bce, mse, psnr, ssim)
+
+
+@pytest.fixture(scope="module")
+def digits(tiny):
+    """Twenty digits, and the same ones blurred and with noise."""
+    x = tiny.x_test[:20] / np.float32(255)
+    blurred = (x + np.roll(x, 1, axis=1) + np.roll(x, 1, axis=2)) / 3
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, x.shape)
+    return x, np.clip(blurred + noise, 0, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """Images without any empty border, wider than high: what leaks from one to the next would show."""
+    rng = np.random.default_rng(1)
+    return tuple(rng.random((6, 13, 30, 1), np.float32) for _ in range(2))
+
+
+class TestBCE:
+    def test_against_plain_loops(self, digits):
+        x, x_hat = (array[:3].ravel().tolist() for array in digits)
+        total = 0.0
+        for pixel, reconstructed in zip(x, x_hat, strict=True):
+            p = min(max(reconstructed, 1e-7), 1 - 1e-7)
+            total -= pixel * math.log(p) + (1 - pixel) * math.log(1 - p)
+        assert bce(*(array[:3] for array in digits)) == pytest.approx(total / len(x), rel=1e-9)
+
+    def test_against_torch_and_keras(self, digits):
+        x, x_hat = digits[0], np.clip(digits[1], 1e-6, 1 - 1e-6)  # torch clips its logarithms elsewhere
+        by_torch = torch.nn.functional.binary_cross_entropy(torch.from_numpy(x_hat), torch.from_numpy(x))
+        assert bce(x, x_hat) == pytest.approx(float(by_torch), rel=1e-5)
+        assert bce(x, x_hat) == pytest.approx(float(keras.losses.BinaryCrossentropy()(x, x_hat)), rel=1e-5)
+
+    def test_a_pixel_that_is_all_wrong_costs_a_finite_price(self):
+        black, white = np.zeros((1, 2, 2, 1)), np.ones((1, 2, 2, 1))
+        assert bce(white, black) == pytest.approx(-math.log(1e-7))
+        assert bce(black, white) == pytest.approx(-math.log(1e-7))
+
+    def test_floor_and_mean_image_are_as_published(self, mnist, training_file):
+        assert round(bce_floor(mnist.x_test), 5) == 0.05808
+        mean = np.broadcast_to(mean_image(training_file), mnist.x_test.shape)
+        assert round(bce(mnist.x_test, mean), 4) == 0.2625
+
+    def test_nothing_passes_the_floor(self, digits, noise):
+        for x, x_hat in (digits, noise):
+            assert bce_floor(x) == pytest.approx(bce(x, x), abs=1e-6)
+            assert excess_bce(x, x) == pytest.approx(0, abs=1e-6)
+            for nearly in (x_hat, 0.999 * x + 0.0005, 0.5 * (x + x_hat)):
+                assert excess_bce(x, nearly) > 0
+
+    def test_excess_is_the_divergence_of_the_pixels(self, noise):
+        x, x_hat = (np.clip(array, 0.01, 0.99).astype(float) for array in noise)
+        divergence = x * np.log(x / x_hat) + (1 - x) * np.log((1 - x) / (1 - x_hat))
+        assert excess_bce(x, x_hat) == pytest.approx(divergence.mean(), rel=1e-5)
+
+
+class TestSquaredError:
+    def test_mse_against_plain_loops(self, digits):
+        x, x_hat = (array[:3].ravel().tolist() for array in digits)
+        expected = sum((a - b) ** 2 for a, b in zip(x, x_hat, strict=True)) / len(x)
+        assert mse(*(array[:3] for array in digits)) == pytest.approx(expected, rel=1e-9)
+
+    def test_psnr_is_the_mean_over_images_of_what_scikit_image_finds(self, digits):
+        each = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in zip(*digits, strict=True)]
+        assert np.std(each) > 0.01  # else the mean over images and that over pixels were one
+        assert psnr(*digits) == pytest.approx(np.mean(each), rel=1e-6)
+
+    def test_psnr_of_equal_images_is_infinite(self, digits):
+        assert psnr(digits[0], digits[0]) == math.inf
+
+
+class TestSSIM:
+    @pytest.mark.parametrize("kind", ["digits", "noise"])
+    def test_against_scikit_image_one_by_one(self, kind, request):
+        x, x_hat = request.getfixturevalue(kind)
+        each = [
+            structural_similarity(
+                a.astype(float), b.astype(float), data_range=1, gaussian_weights=True, sigma=1.5,
+                use_sample_covariance=False,
+            )
+            for a, b in zip(x[..., 0], x_hat[..., 0], strict=True)
+        ]  # fmt: skip
+        assert ssim(x, x_hat) == pytest.approx(np.mean(each), rel=1e-9)
+
+    @pytest.mark.parametrize("kind", ["digits", "noise"])
+    def test_against_the_published_formula(self, kind, request):
+        """Wang et al. 2004, equations 13 to 17: weighted moments in every 11 × 11 window that fits."""
+        x, x_hat = (array[..., 0].astype(float) for array in request.getfixturevalue(kind))
+        offsets = np.arange(-5, 6)
+        weights = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+        weights /= weights.sum()
+
+        def mean(array):
+            windows = np.lib.stride_tricks.sliding_window_view(array, (11, 11), axis=(1, 2))
+            return (windows * weights).sum(axis=(-2, -1))
+
+        mean_x, mean_y = mean(x), mean(x_hat)
+        var_x, var_y = mean(x**2) - mean_x**2, mean(x_hat**2) - mean_y**2
+        covariance = mean(x * x_hat) - mean_x * mean_y
+        c1, c2 = 0.01**2, 0.03**2
+        similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
+            (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+        )
+        assert ssim(*request.getfixturevalue(kind)) == pytest.approx(similarity.mean(), abs=1e-6)
+
+    def test_equal_images_score_one(self, digits):
+        assert ssim(digits[0], digits[0]) == pytest.approx(1)
+
+    @pytest.mark.parametrize("shape", [(2, 10, 28, 1), (2, 28, 10, 1)])
+    def test_images_smaller_than_the_window_are_refused(self, shape):
+        with pytest.raises(ValueError, match="at least 11 × 11") as error:
+            ssim(np.zeros(shape), np.zeros(shape))
+        assert str(shape) in str(error.value)
+
+    def test_ten_thousand_images_take_seconds(self, mnist):
+        start = time.perf_counter()
+        ssim(mnist.x_test, np.roll(mnist.x_test, 1, axis=2))
+        assert time.perf_counter() - start < 20
+
+
+class TestAll:
+    def test_quality_returns_all_five_as_plain_floats(self, digits):
+        """A numpy float would print an empty number where a page glues it."""
+        measured = quality(*digits)
+        assert measured == {measure.__name__: measure(*digits) for measure in MEASURES}
+        assert {type(value) for value in measured.values()} == {float}
+        assert type(bce_floor(digits[0])) is float
+
+    def test_no_measure_is_left_out_here(self):
+        public = [name for name, _ in inspect.getmembers(metrics, inspect.isfunction) if not name.startswith("_")]
+        ours = [name for name in public if getattr(metrics, name).__module__ == metrics.__name__]
+        assert sorted(ours) == sorted([*(measure.__name__ for measure in MEASURES), "bce_floor", "quality"])
+
+    @pytest.mark.parametrize("measure", MEASURES)
+    def test_uint8_and_floats_give_the_same(self, measure, tiny):
+        x, x_hat = tiny.x_test[:10], tiny.x_test[10:20]
+        assert measure(x, x_hat) == pytest.approx(measure(x / 255, x_hat / 255), rel=1e-5)
+
+    @pytest.mark.parametrize("measure", [*MEASURES, quality])
+    def test_what_is_no_pair_of_images_is_refused(self, measure):
+        images = np.zeros((2, 12, 12, 1))
+        with pytest.raises(ValueError, match=r"x has shape \(2, 12, 12, 1\), x_hat \(1, 12, 12, 1\)"):
+            measure(images, images[:1])  # numpy would broadcast it
+        with pytest.raises(ValueError, match=r"^x has shape \(12, 12, 1\)"):
+            measure(images[0], images)
+        with pytest.raises(ValueError, match="^x_hat ranges from 0 to 2"):
+            measure(images, np.linspace(0, 2, images.size).reshape(images.shape))
+        with pytest.raises(ValueError, match="^x_hat ranges from nan"):
+            measure(images, np.full(images.shape, np.nan))
+        with pytest.raises(ValueError, match="^x_hat has dtype int64"):
+            measure(images, images.astype(np.int64))
+
+    def test_floor_refuses_what_is_no_image(self):
+        with pytest.raises(ValueError, match="^x ranges from -1"):
+            bce_floor(np.full((1, 4, 4, 1), -1.0))

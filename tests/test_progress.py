@@ -1,0 +1,61 @@
+"""Progress shows where somebody watches, and nowhere else."""
+
+import io
+import sys
+
+import pytest
+
+from cae_keras.progress import progress_bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def no_notebook(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+
+
+def count_to_three():
+    with progress_bar(3, "counting sheep", unit="sheep") as bar:
+        for _ in range(3):
+            bar.update()
+
+
+@pytest.mark.usefixtures("no_notebook")
+def test_nothing_is_written_when_nobody_watches(capfd):
+    count_to_three()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("no_notebook")
+def test_a_build_reads_it_in_the_file_it_named(monkeypatch, tmp_path, capfd):
+    file = tmp_path / "progress"
+    file.write_text("what another process wrote\n")
+    monkeypatch.setenv("CAE_PROGRESS", str(file))
+    count_to_three()
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("what another process wrote\n")
+    assert "counting sheep" in text
+    assert "3/3" in text
+    assert "sheep/s" in text
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("no_notebook")
+def test_a_terminal_shows_it(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    count_to_three()
+    assert "counting sheep" in sys.stderr.getvalue()
+    assert "3/3" in sys.stderr.getvalue()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_it(monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    count_to_three()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "counting sheep" in err
