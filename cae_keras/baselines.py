@@ -1,4 +1,4 @@
-"""What any model must beat: the mean image, which knows nothing of its input, and PCA, the best linear code."""
+"""What any model must beat: the mean image, and PCA, the best linear code."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,26 @@ from cae_keras.images import to_float
 
 
 def mean_image(x_train: np.ndarray) -> np.ndarray:
-    """Returns the mean of the images, `(height, width, 1)`, float32: the best reconstruction that ignores its input.
+    """Returns the mean image: the best reconstruction that ignores its input.
+
+    Output shape:
+        `(height, width, 1)`, float32.
 
     Example:
         >>> mean_image(np.ones((3, 28, 28, 1))).shape
         (28, 28, 1)
     """
-    return to_float(x_train, "x_train").mean(axis=0, dtype=np.float64).astype(np.float32)
+    return (
+        to_float(x_train, "x_train").mean(axis=0, dtype=np.float64).astype(np.float32)
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class PCA:
     """Principal component analysis of images, with all its components.
 
-    Of all linear codes with k numbers, the first k components have the least mean squared error (Eckart & Young 1936,
-    doi:10.1007/BF02288367).
+    Of all linear codes with k numbers, the first k components have the least mean
+    squared error (Eckart & Young 1936, doi:10.1007/BF02288367).
 
     Args:
         mean: The mean image, flat: `(pixels,)`.
@@ -37,7 +42,7 @@ class PCA:
         return (to_float(x, "x").reshape(len(x), -1) - self.mean) @ self._first(k).T
 
     def reconstruct(self, x: np.ndarray, k: int, clip: bool = True) -> np.ndarray:
-        """Returns the images as their first `k` components give them back, of the shape of `x`.
+        """Returns images as their first `k` components give them back.
 
         Args:
             x: Images, `(n, height, width, 1)`.
@@ -48,16 +53,23 @@ class PCA:
             ValueError: If `k` is not between 0 and the number of pixels.
         """
         flat = self.encode(x, k) @ self._first(k) + self.mean
-        return (np.clip(flat, 0, 1) if clip else flat).reshape(np.shape(x)).astype(np.float32)
+        return (
+            (np.clip(flat, 0, 1) if clip else flat)
+            .reshape(np.shape(x))
+            .astype(np.float32)
+        )
 
     def _first(self, k: int) -> np.ndarray:
         if not 0 <= k <= len(self.components):
-            raise ValueError(f"k={k!r}: it must be between 0 and {len(self.components)}, the number of pixels")
+            raise ValueError(
+                f"k={k!r}: it must be between 0 and {len(self.components)}, the number "
+                "of pixels"
+            )
         return self.components[:k]
 
 
 def fit_pca(x_train: np.ndarray) -> PCA:
-    """Fits PCA to images: the eigenvectors of their covariance, which are the right singular vectors of x − mean.
+    """Fits PCA to images, by the eigenvectors of their covariance.
 
     Args:
         x_train: Images, `(n, height, width, 1)`.

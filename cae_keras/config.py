@@ -1,6 +1,7 @@
-"""What can be chosen: the network (`CAEConfig`), its budget (`Recipe`), the size of a build (`Preset`).
+"""What can be chosen: the network, its budget, and the size of a build.
 
-All three are frozen values, checked when they are made, so that whatever receives one need not check again.
+All three are frozen values, checked when they are made, so that whatever receives one
+need not check again.
 """
 
 import math
@@ -9,12 +10,13 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
 IMAGE_SIDE = 28
+IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE, 1)
 ACTIVATIONS = ("relu", "leaky_relu")
 MAX_STRIDED_LAYERS = math.ceil(math.log2(IMAGE_SIDE))  # 28 → 14 → 7 → 4 → 2 → 1
 
 
 def _set(value, **attributes):
-    """Stores checked and normalised attributes on a frozen value while it is being made."""
+    """Stores checked attributes on a frozen value while it is being made."""
     for name, attribute in attributes.items():
         object.__setattr__(value, name, attribute)
 
@@ -26,22 +28,34 @@ def _positive_int(name: str, value) -> int:
 
 
 def _real(name: str, value, low=-math.inf, above=-math.inf, below=math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not (low <= value < below and value > above):
-        rule = f"in [{low:g}, {below:g})" if math.isfinite(low) else f"finite and above {above:g}"
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Real)
+        or not (low <= value < below and value > above)
+    ):
+        rule = (
+            f"in [{low:g}, {below:g})"
+            if math.isfinite(low)
+            else f"finite and above {above:g}"
+        )
         raise ValueError(f"{name}={value!r}: it must be a number {rule}")
     return float(value)
 
 
 def _filters(value) -> tuple[int, ...]:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise ValueError(f"filters={value!r}: it must be a sequence of positive integers")
+        raise ValueError(
+            f"filters={value!r}: it must be a sequence of positive integers"
+        )
     filters = tuple(value)
     if not 1 <= len(filters) <= MAX_STRIDED_LAYERS:
         raise ValueError(
             f"filters={filters!r}: it must have 1 to {MAX_STRIDED_LAYERS} entries; "
             f"{IMAGE_SIDE} pixels cannot be halved more often"
         )
-    return tuple(_positive_int(f"filters[{i}]", entry) for i, entry in enumerate(filters))
+    return tuple(
+        _positive_int(f"filters[{i}]", entry) for i, entry in enumerate(filters)
+    )
 
 
 @dataclass(frozen=True)
@@ -49,14 +63,18 @@ class CAEConfig:
     """One convolutional autoencoder, described completely.
 
     Args:
-        filters: Filters of the strided convolutions `(stem, block 1, …, block depth)`, one to five positive integers.
+        filters: Filters of the strided convolutions `(stem, block 1, …, block depth)`,
+            one to five positive integers.
         latent_dim: Number of latents, a positive integer.
-        batch_norm: Whether each convolution but the last is followed by batch normalisation.
+        batch_norm: Whether each convolution but the last is followed by batch
+            normalisation.
         activation: `"relu"` or `"leaky_relu"`.
-        negative_slope: Slope of Leaky ReLU below zero, in [0, 1). ReLU makes no use of it.
+        negative_slope: Slope of Leaky ReLU below zero, in [0, 1). ReLU makes no use of
+            it.
 
     Raises:
-        ValueError: If an argument breaks its rule; the message names the argument, the value and the rule.
+        ValueError: If an argument breaks its rule; the message names the argument, the
+            value and the rule.
 
     Example:
         >>> CAEConfig().depth
@@ -72,12 +90,26 @@ class CAEConfig:
     negative_slope: float = 0.1
 
     def __post_init__(self):
-        _set(self, filters=_filters(self.filters), latent_dim=_positive_int("latent_dim", self.latent_dim))
+        _set(
+            self,
+            filters=_filters(self.filters),
+            latent_dim=_positive_int("latent_dim", self.latent_dim),
+        )
         if not isinstance(self.batch_norm, bool):
-            raise ValueError(f"batch_norm={self.batch_norm!r}: it must be True or False")
+            raise ValueError(
+                f"batch_norm={self.batch_norm!r}: it must be True or False"
+            )
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation={self.activation!r}: it must be one of {', '.join(map(repr, ACTIVATIONS))}")
-        _set(self, negative_slope=_real("negative_slope", self.negative_slope, low=0.0, below=1.0))
+            raise ValueError(
+                f"activation={self.activation!r}: it must be one of "
+                f"{', '.join(map(repr, ACTIVATIONS))}"
+            )
+        _set(
+            self,
+            negative_slope=_real(
+                "negative_slope", self.negative_slope, low=0.0, below=1.0
+            ),
+        )
 
     @property
     def depth(self) -> int:
@@ -97,8 +129,8 @@ class CAEConfig:
 class Recipe:
     """The budget of a run, the same for every configuration of the study.
 
-    Adam follows a one-cycle learning rate (Smith & Topin 2019): up in a line over the first steps, down along a
-    half cosine to zero over the rest.
+    Adam follows a one-cycle learning rate (Smith & Topin 2019): up in a line over the
+    first steps, down along a half cosine to zero over the rest.
 
     Args:
         images: How many images are trained on, the first of the training file.
@@ -125,8 +157,16 @@ class Recipe:
         for name in ("images", "epochs", "batch_size"):
             _set(self, **{name: _positive_int(name, getattr(self, name))})
         if self.images > 55_000:
-            raise ValueError(f"images={self.images}: it must be at most 55,000, the size of the training split")
-        _set(self, peak_learning_rate=_real("peak_learning_rate", self.peak_learning_rate, above=0.0))
+            raise ValueError(
+                f"images={self.images}: it must be at most 55,000, the size of the "
+                "training split"
+            )
+        _set(
+            self,
+            peak_learning_rate=_real(
+                "peak_learning_rate", self.peak_learning_rate, above=0.0
+            ),
+        )
         _set(self, warmup=_real("warmup", self.warmup, low=0.0, below=1.0))
 
     @property
@@ -142,7 +182,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Preset:
-    """How large a build is: its name, the recipe of its runs, and how many seeds each is trained with."""
+    """How large a build is: the recipe of its runs, and their seeds."""
 
     name: str
     recipe: Recipe
@@ -159,14 +199,16 @@ def get_preset(name: str | None = None) -> Preset:
     """Returns the preset of this build.
 
     Args:
-        name: `"full"` or `"quick"`; without it, the environment variable `CAE_PRESET`, and without that, `"full"`.
-            `CAE_SEEDS=n` replaces the preset's seeds by 0, …, n − 1.
+        name: `"full"` or `"quick"`; without it, the environment variable `CAE_PRESET`,
+            and without that, `"full"`. `CAE_SEEDS=n` replaces the preset's seeds by 0,
+            …, n − 1.
 
     Returns:
         A `Preset`.
 
     Raises:
-        ValueError: If there is no preset of that name, or `CAE_SEEDS` is not a positive integer.
+        ValueError: If there is no preset of that name, or `CAE_SEEDS` is not a positive
+            integer.
 
     Example:
         >>> get_preset("quick").recipe.epochs
@@ -174,13 +216,17 @@ def get_preset(name: str | None = None) -> Preset:
     """
     asked = name if name is not None else os.environ.get("CAE_PRESET") or "full"
     if asked not in PRESETS:
-        raise ValueError(f"CAE_PRESET={asked!r}: it must be one of {', '.join(map(repr, PRESETS))}")
+        raise ValueError(
+            f"CAE_PRESET={asked!r}: it must be one of {', '.join(map(repr, PRESETS))}"
+        )
     preset = PRESETS[asked]
     count = os.environ.get("CAE_SEEDS")
     if not count:
         return preset
     if not count.isdecimal() or int(count) < 1:
-        raise ValueError(f"CAE_SEEDS={count!r}: it must be a positive integer, the number of seeds")
+        raise ValueError(
+            f"CAE_SEEDS={count!r}: it must be a positive integer, the number of seeds"
+        )
     return Preset(preset.name, preset.recipe, seeds=tuple(range(int(count))))
 
 

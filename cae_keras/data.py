@@ -1,8 +1,9 @@
 """MNIST through TensorFlow Datasets, without TensorFlow.
 
-The stock `mnist` builder of TFDS needs TensorFlow to prepare itself. The builder here reads the same four files with
-gzip and numpy. They ship in `cae_keras/mnist/`; if they are not there, TFDS downloads them. Either way TFDS checks
-their SHA-256, and what was loaded is checked once more against a fingerprint of its content.
+The stock `mnist` builder of TFDS needs TensorFlow to prepare itself. The builder here
+reads the same four files with gzip and numpy. They ship in `cae_keras/mnist/`; if they
+are not there, TFDS downloads them. Either way TFDS checks their SHA-256, and what was
+loaded is checked once more against a fingerprint of its content.
 """
 
 import contextlib
@@ -20,9 +21,8 @@ import filelock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from cae_keras.config import IMAGE_SIDE
+from cae_keras.config import IMAGE_SHAPE
 
-IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE, 1)
 EMBEDDED = Path(__file__).parent / "mnist"
 URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 FILES = {
@@ -38,12 +38,14 @@ VALIDATION = 5_000  # the last images of the training file
 
 
 class DataError(ValueError):
-    """MNIST on this machine is missing or not what it should be; the message names the file and the remedy."""
+    """MNIST on this machine is missing or damaged; the message names the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
-    """The three splits: images uint8 `(n, 28, 28, 1)`, labels uint8 `(n,)`, in the order of the official files.
+    """The three splits, in the order of the official files.
+
+    Images are uint8 `(n, 28, 28, 1)`, labels uint8 `(n,)`.
 
     Raises:
         ValueError: If an array has another shape or dtype.
@@ -60,16 +62,23 @@ class Mnist:
         for split in ("train", "val", "test"):
             x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
             if x.dtype != np.uint8 or x.shape[1:] != IMAGE_SHAPE or len(x) == 0:
-                raise ValueError(f"x_{split} is {x.dtype} {x.shape}: it must be uint8 (n, 28, 28, 1), n at least 1")
+                raise ValueError(
+                    f"x_{split} is {x.dtype} {x.shape}: it must be uint8 (n, 28, 28, 1)"
+                )
             if y.dtype != np.uint8 or y.shape != (len(x),):
-                raise ValueError(f"y_{split} is {y.dtype} {y.shape}: it must be uint8 ({len(x)},)")
-            x.flags.writeable = y.flags.writeable = False
+                raise ValueError(
+                    f"y_{split} is {y.dtype} {y.shape}: it must be uint8 ({len(x)},)"
+                )
+            object.__setattr__(self, f"x_{split}", _read_only(x))
+            object.__setattr__(self, f"y_{split}", _read_only(y))
 
 
 class MnistIdx(tfds.core.GeneratorBasedBuilder):
-    """The TFDS builder: the four official files in, array_record out, a thousand images a record.
+    """The TFDS builder: the four official files in, array_record out.
 
-    TFDS spends some 50 µs on a record, whatever its size, and shuffles records on disk: `first` restores the order.
+    A record holds a thousand images, since TFDS spends some 50 µs on each, whatever its
+    size. It shuffles records on disk: `first`, the index of the first image, restores
+    their order.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -78,8 +87,10 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
             "first": tfds.features.Scalar(np.int32),
-            "images": tfds.features.Tensor(shape=(RECORD, *IMAGE_SHAPE), dtype=np.uint8),
-            "labels": tfds.features.Sequence(tfds.features.ClassLabel(num_classes=10), length=RECORD),
+            "images": tfds.features.Tensor(
+                shape=(RECORD, *IMAGE_SHAPE), dtype=np.uint8
+            ),
+            "labels": tfds.features.Tensor(shape=(RECORD,), dtype=np.uint8),
         }
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(features),
@@ -89,35 +100,45 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        paths = dl_manager.download({split: [URL + name for name in names] for split, names in FILES.items()})
-        return {split: self._generate_examples(*map(Path, pair)) for split, pair in paths.items()}
+        paths = dl_manager.download(
+            {split: [URL + name for name in names] for split, names in FILES.items()}
+        )
+        return {
+            split: self._generate_examples(*map(Path, pair))
+            for split, pair in paths.items()
+        }
 
     def _generate_examples(self, images_path: Path, labels_path: Path):
         images = _read_idx(images_path, header=16).reshape(-1, *IMAGE_SHAPE)
         labels = _read_idx(labels_path, header=8)
         for first in range(0, len(images), RECORD):
             block = slice(first, first + RECORD)
-            yield first, {"first": first, "images": images[block], "labels": labels[block]}
+            x, y = images[block], labels[block]
+            yield first, {"first": first, "images": x, "labels": y}
 
 
 def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
-    """Loads MNIST; the first call on a machine prepares it, which takes some seconds more.
+    """Loads MNIST; the first call on a machine prepares it, in some seconds more.
 
     Args:
-        data_dir: Folder of TFDS; without it, the environment variable `TFDS_DATA_DIR`, and without that,
-            `~/tensorflow_datasets`.
+        data_dir: Folder of TFDS; without it, the environment variable `TFDS_DATA_DIR`,
+            and without that, `~/tensorflow_datasets`.
 
     Returns:
-        A `Mnist`: 55,000 images to train, 5,000 to validate (the last of the training file), 10,000 to test.
+        A `Mnist`: 55,000 images to train, 5,000 to validate (the last of the training
+        file), 10,000 to test.
 
     Raises:
-        DataError: If a file is damaged or cannot be had, or the folder cannot be written. Nothing wrong is loaded
-            or left behind.
+        DataError: If a file is damaged or cannot be had, or the folder cannot be
+            written. Nothing wrong is loaded or left behind.
 
     References:
-        LeCun et al., Gradient-based learning applied to document recognition (1998), doi:10.1109/5.726791
+        LeCun et al., Gradient-based learning applied to document recognition (1998),
+        doi:10.1109/5.726791
     """
-    data_dir = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    data_dir = Path(
+        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    ).expanduser()
     try:
         with _quiet():
             builder = _open(data_dir)
@@ -125,12 +146,14 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
                 builder = _prepare(data_dir)
     except OSError as error:
         raise DataError(
-            f"MNIST could not be prepared in {data_dir}: {error}. Set TFDS_DATA_DIR to a folder that can be written, "
-            f"and see that the four files are in {EMBEDDED}."
+            f"MNIST could not be prepared in {data_dir}: {error}. Set TFDS_DATA_DIR to "
+            "a folder that can be written, and see that the four files are in "
+            f"{EMBEDDED}."
         ) from error
     x, y = _read_split(builder, "train")
     x_test, y_test = _read_split(builder, "test")
-    return Mnist(x[:-VALIDATION], y[:-VALIDATION], x[-VALIDATION:], y[-VALIDATION:], x_test, y_test)
+    train, val = slice(None, -VALIDATION), slice(-VALIDATION, None)
+    return Mnist(x[train], y[train], x[val], y[val], x_test, y_test)
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -147,7 +170,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 
 def first_of_each_class(labels: np.ndarray) -> np.ndarray:
-    """Returns the indices of the first image of each digit, 0 to 9: the ten digits this book shows throughout.
+    """Returns the index of the first image of each digit, 0 to 9.
 
     Example:
         >>> first_of_each_class(np.array([1, 0, 1, 0]))
@@ -164,7 +187,8 @@ def _open(data_dir: Path) -> MnistIdx:
         raise
     except Exception as error:  # whatever TFDS makes of damaged metadata
         folder = data_dir / "mnist_idx" / str(MnistIdx.VERSION)
-        raise _removed(folder / "dataset_info.json", f"it cannot be read ({error})") from error
+        reason = f"it cannot be read ({error})"
+        raise _removed(folder / "dataset_info.json", reason) from error
 
 
 def _prepare(data_dir: Path) -> MnistIdx:
@@ -174,14 +198,17 @@ def _prepare(data_dir: Path) -> MnistIdx:
         builder = _open(data_dir)
         if builder.is_prepared():  # by whoever held the lock
             return builder
-        for leftover in data_dir.glob("mnist_idx/incomplete.*"):  # of a process that was killed
+        for leftover in data_dir.glob("mnist_idx/incomplete.*"):  # of a killed process
             shutil.rmtree(leftover)
-        config = tfds.download.DownloadConfig(manual_dir=EMBEDDED, force_checksums_validation=True)
+        config = tfds.download.DownloadConfig(
+            manual_dir=EMBEDDED, force_checksums_validation=True
+        )
         try:
             builder.download_and_prepare(download_config=config)
         except tfds.download.NonMatchingChecksumError as error:
             raise DataError(
-                f"{error}\nThe file is damaged. Restore it (`git checkout cae_keras/mnist`), or delete it, "
+                f"{error}\nThe file is damaged. Restore it (`git checkout "
+                "cae_keras/mnist`), or delete it, "
                 "and TFDS will download it."
             ) from error
     return builder
@@ -190,27 +217,33 @@ def _prepare(data_dir: Path) -> MnistIdx:
 def _read_split(builder: MnistIdx, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split in the official order, and checks its content."""
     try:
-        records = sorted(builder.as_data_source(split=split), key=lambda record: record["first"])
+        records = sorted(
+            builder.as_data_source(split=split), key=lambda record: record["first"]
+        )
         x = np.concatenate([record["images"] for record in records])
-        y = np.concatenate([record["labels"] for record in records]).astype(np.uint8)
+        y = np.concatenate([record["labels"] for record in records])
         found = fingerprint(x, y)
     except Exception as error:  # whatever a reader makes of damaged records
         found = f"nothing that can be read ({error})"
     if found != FINGERPRINTS[split]:
-        file = Path(builder.data_path) / f"mnist_idx-{split}.array_record-00000-of-00001"
-        raise _removed(file, f"its content should have the fingerprint {FINGERPRINTS[split]}, found {found}")
+        name = f"mnist_idx-{split}.array_record-00000-of-00001"
+        reason = f"its fingerprint should be {FINGERPRINTS[split]}, found {found}"
+        raise _removed(Path(builder.data_path) / name, reason)
     return x, y
 
 
 def _removed(file: Path, reason: str) -> DataError:
-    """Removes a damaged prepared copy, which can be made again, and returns the error that says so."""
+    """Removes a damaged prepared copy and returns the error that says so."""
     shutil.rmtree(file.parent, ignore_errors=True)
-    return DataError(f"{file} is damaged: {reason}. Its folder was removed; load again, and it is prepared anew.")
+    return DataError(
+        f"{file} is damaged: {reason}. Its folder was removed; load again, and it is "
+        "prepared anew."
+    )
 
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps what TFDS prints and logs out of a page; its progress bars are for a terminal only."""
+    """Keeps what TFDS prints out of a page; its bars are for a terminal only."""
     absl = logging.getLogger("absl")
     level = absl.level
     absl.setLevel(logging.ERROR)
@@ -222,6 +255,12 @@ def _quiet():
     finally:
         absl.setLevel(level)
         tfds.enable_progress_bar()
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _read_idx(path: Path, header: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A figure that carries its own alternative text, and the look that all figures share.
 
-The baseline is always dark grey; the other colours are those of Okabe & Ito, which colour-blind readers can tell
-apart (https://jfly.uni-koeln.de/color/).
+The baseline is always dark grey; the other colours are those of Okabe & Ito, which
+colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/).
 """
 
 import io
@@ -13,9 +13,16 @@ BASELINE, FLOOR = "#404040", "#8a8a8a"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 WIDTH = 7.0  # inches, the text column
 STYLE = {
-    "font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
-    "axes.axisbelow": True, "legend.frameon": False, "lines.linewidth": 1.8, "image.interpolation": "nearest",
-}  # fmt: skip
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
 styled = matplotlib.rc_context(STYLE)
 
 
@@ -35,4 +42,6 @@ class Figure(matplotlib.figure.Figure):
     def _repr_mimebundle_(self, include=None, exclude=None):
         png = io.BytesIO()
         self.savefig(png, format="png", dpi=180)
-        return {"image/png": png.getvalue(), "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        return {"image/png": png.getvalue(), "text/plain": self.alt}, {
+            "image/png": {"alt": self.alt}
+        }

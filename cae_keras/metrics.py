@@ -1,6 +1,7 @@
-"""How good a reconstruction is: arrays in, floats out, all means over images and pixels.
+"""How good a reconstruction is: arrays in, floats out, means over images and pixels.
 
-Images `x` and reconstructions `x_hat` are `(n, height, width, 1)`, floats in [0, 1] or uint8.
+Images `x` and reconstructions `x_hat` are `(n, height, width, 1)`, floats in [0, 1] or
+uint8.
 """
 
 import numpy as np
@@ -9,11 +10,13 @@ from skimage.metrics import structural_similarity
 
 from cae_keras.images import to_float
 
-EPSILON = 1e-7  # as in Keras: a reconstructed pixel is clipped to [ε, 1 − ε] before its logarithm is taken
+EPSILON = 1e-7  # as in Keras: pixels are clipped to [ε, 1 − ε] before the logarithm
 
 
 def bce(x: np.ndarray, x_hat: np.ndarray) -> float:
-    """Returns the binary cross-entropy per pixel, in nats: −[x ln x̂ + (1 − x) ln(1 − x̂)].
+    """Returns the binary cross-entropy per pixel, in nats.
+
+    That is −[x ln x̂ + (1 − x) ln(1 − x̂)], averaged.
 
     Example:
         >>> round(bce(np.ones((1, 2, 2, 1)), np.full((1, 2, 2, 1), 0.5)), 4)
@@ -25,17 +28,18 @@ def bce(x: np.ndarray, x_hat: np.ndarray) -> float:
 
 
 def bce_floor(x: np.ndarray) -> float:
-    """Returns BCE(x, x), the entropy of the pixels: the least BCE any reconstruction of `x` can have.
+    """Returns BCE(x, x), the entropy of the pixels: no reconstruction has less.
 
     References:
-        Gibbs' inequality; MacKay, Information Theory, Inference, and Learning Algorithms (2003), section 2.6
+        Gibbs' inequality; MacKay, Information Theory, Inference, and Learning
+        Algorithms (2003), section 2.6
     """
     x = to_float(x, "x").astype(np.float64)
     return float(np.mean(entr(x) + entr(1 - x)))
 
 
 def excess_bce(x: np.ndarray, x_hat: np.ndarray) -> float:
-    """Returns the BCE above its floor: the mean Kullback–Leibler divergence of the pixels, in nats."""
+    """Returns the BCE above its floor, in nats: a mean Kullback–Leibler divergence."""
     return bce(x, x_hat) - bce_floor(x)
 
 
@@ -50,7 +54,9 @@ def mse(x: np.ndarray, x_hat: np.ndarray) -> float:
 
 
 def psnr(x: np.ndarray, x_hat: np.ndarray) -> float:
-    """Returns the peak signal-to-noise ratio in dB, −10 log₁₀ MSE of each image, averaged over images.
+    """Returns the peak signal-to-noise ratio in dB, averaged over images.
+
+    Of one image it is −10 log₁₀ MSE.
 
     It is infinite if an image is reconstructed exactly.
 
@@ -59,30 +65,37 @@ def psnr(x: np.ndarray, x_hat: np.ndarray) -> float:
         20.0
     """
     with np.errstate(divide="ignore"):
-        return float(np.mean(-10 * np.log10(_squared_error(x, x_hat).mean(axis=(1, 2, 3)))))
+        return float(
+            np.mean(-10 * np.log10(_squared_error(x, x_hat).mean(axis=(1, 2, 3))))
+        )
 
 
 def ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
     """Returns the structural similarity, averaged over images; 1 for equal images.
 
-    The window is the published one, 11 × 11 Gaussian weights with σ = 1.5. The images are laid below each other, so
-    that scikit-image is called once; the pixels whose window would reach into a neighbour are left out, which are
-    just those that scikit-image leaves out of a single image.
+    The window is the published one, 11 × 11 Gaussian weights with σ = 1.5. The images
+    are laid below each other, so that scikit-image is called once; the pixels whose
+    window would reach into a neighbour are left out, which are just those that
+    scikit-image leaves out of a single image.
 
     Raises:
         ValueError: If the images are smaller than the window.
 
     References:
-        Wang et al., Image quality assessment: from error visibility to structural similarity (2004),
-        doi:10.1109/TIP.2003.819861
+        Wang et al., Image quality assessment: from error visibility to structural
+        similarity (2004), doi:10.1109/TIP.2003.819861
     """
     x, x_hat = _pair(x, x_hat)
     n, height, width, _ = x.shape
     if min(height, width) < 11:
-        raise ValueError(f"x has shape {x.shape}: SSIM needs images of at least 11 × 11 pixels, the size of its window")
+        raise ValueError(
+            f"x has shape {x.shape}: SSIM needs images of at least 11 × 11 pixels, the "
+            "size of its window"
+        )
     _, similarity = structural_similarity(
         x.reshape(n * height, width), x_hat.reshape(n * height, width),
-        data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True,
+        data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        full=True,
     )  # fmt: skip
     return float(similarity.reshape(n, height, width)[:, 5:-5, 5:-5].mean())
 
@@ -93,7 +106,10 @@ def quality(x: np.ndarray, x_hat: np.ndarray) -> dict[str, float]:
     Raises:
         ValueError: If the two arrays are no images, or not of one shape.
     """
-    return {measure.__name__: measure(x, x_hat) for measure in (bce, excess_bce, mse, psnr, ssim)}
+    return {
+        measure.__name__: measure(x, x_hat)
+        for measure in (bce, excess_bce, mse, psnr, ssim)
+    }
 
 
 def _squared_error(x, x_hat) -> np.ndarray:
@@ -105,5 +121,7 @@ def _pair(x, x_hat) -> tuple[np.ndarray, np.ndarray]:
     """Checks two batches of images and returns them as float64."""
     x, x_hat = to_float(x, "x"), to_float(x_hat, "x_hat")
     if x.shape != x_hat.shape:
-        raise ValueError(f"x has shape {x.shape}, x_hat {x_hat.shape}: they must be the same")
+        raise ValueError(
+            f"x has shape {x.shape}, x_hat {x_hat.shape}: they must be the same"
+        )
     return x.astype(np.float64), x_hat.astype(np.float64)

@@ -1,21 +1,22 @@
-"""The autoencoder: encoder, decoder and the two in a row, from the Keras functional API."""
+"""The autoencoder: encoder, decoder, and the two in a row (functional API)."""
 
 import keras
 from keras import layers
 
-from cae_keras.config import IMAGE_SIDE, CAEConfig
-
-IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE, 1)
+from cae_keras.config import IMAGE_SHAPE, IMAGE_SIDE, CAEConfig
 
 
 def kernel_size(side: int) -> int:
-    """Returns the kernel of a strided layer whose larger feature map has this side: 4 if it is even, 3 if odd.
+    """Returns the kernel of a strided layer: 4 for an even side, 3 for an odd one.
 
-    A stride of 2 then divides every even kernel, so all outputs overlap equally often and no checkerboard can arise,
-    and "same" padding is symmetric.
+    The side is that of the layer's larger feature map.
+
+    A stride of 2 then divides every even kernel, so all outputs overlap equally often
+    and no checkerboard can arise, and "same" padding is symmetric.
 
     References:
-        Odena et al., Deconvolution and Checkerboard Artifacts, Distill (2016), doi:10.23915/distill.00003
+        Odena et al., Deconvolution and Checkerboard Artifacts, Distill (2016),
+        doi:10.23915/distill.00003
 
     Example:
         >>> [kernel_size(side) for side in (28, 14, 7)]
@@ -25,7 +26,7 @@ def kernel_size(side: int) -> int:
 
 
 def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
-    """Builds the encoder: strided convolutions that halve the image, then one dense layer to the latents.
+    """Builds the encoder: strided convolutions, then a dense layer to the latents.
 
     Args:
         config: The network to build.
@@ -46,7 +47,9 @@ def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     images = keras.Input(IMAGE_SHAPE, name="images")
     x, side = images, IMAGE_SIDE
     for i, (smaller, filters) in enumerate(config.feature_maps):
-        x = layers.Conv2D(filters, kernel_size(side), strides=2, padding="same", name=f"conv{i}")(x)
+        x = layers.Conv2D(
+            filters, kernel_size(side), strides=2, padding="same", name=f"conv{i}"
+        )(x)
         x = _normalise_and_activate(x, config, f"conv{i}")
         side = smaller
     x = layers.Flatten(name="flatten")(x)
@@ -55,7 +58,7 @@ def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
 
 
 def build_decoder(config: CAEConfig = CAEConfig()) -> keras.Model:
-    """Builds the decoder, the mirror image of the encoder: a dense layer, then transposed convolutions.
+    """Builds the decoder, mirror image of the encoder, with transposed convolutions.
 
     Args:
         config: The network to build.
@@ -99,7 +102,8 @@ def build_autoencoder(config: CAEConfig = CAEConfig()) -> keras.Model:
         `(n, 28, 28, 1)`, the reconstructions.
 
     Returns:
-        A `keras.Model` named `autoencoder`; its two parts are `get_layer("encoder")` and `get_layer("decoder")`.
+        A `keras.Model` named `autoencoder`; its two parts are `get_layer("encoder")`
+        and `get_layer("decoder")`.
 
     Example:
         >>> build_autoencoder().count_params()
@@ -113,9 +117,16 @@ def build_autoencoder(config: CAEConfig = CAEConfig()) -> keras.Model:
 
 def _upsample(x, filters: int, side: int, name: str):
     """Doubles the side of a feature map, or takes 4 to 7, so that it ends at `side`."""
-    padding = 0 if side % 2 else None  # with 0, an odd side comes out exact; Keras' default gives an even one
+    padding = (
+        0 if side % 2 else None
+    )  # with 0, an odd side comes out exact; Keras' default gives an even one
     return layers.Conv2DTranspose(
-        filters, kernel_size(side), strides=2, padding="same", output_padding=padding, name=name
+        filters,
+        kernel_size(side),
+        strides=2,
+        padding="same",
+        output_padding=padding,
+        name=name,
     )(x)
 
 

@@ -1,4 +1,4 @@
-"""Where long work shows how far it is: in a terminal, in a notebook, or in the terminal of a book being built."""
+"""Where long work shows how far it is: a terminal, a notebook, or a book's build."""
 
 import os
 import sys
@@ -7,10 +7,11 @@ from tqdm import tqdm
 
 
 def progress_bar(total: int, label: str, unit: str) -> tqdm:
-    """Returns a progress bar with an estimate of what is left; use it as a context manager.
+    """Returns a progress bar with an estimate of what is left, a context manager.
 
-    What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`, and shows what is written there
-    in its own terminal. Without that, the bar goes to stderr if somebody is watching: a terminal, or a notebook.
+    What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`,
+    and shows what is written there in its own terminal. Without that, the bar goes to
+    stderr if somebody is watching: a terminal, or a notebook.
 
     Args:
         total: How many units there are.
@@ -20,4 +21,12 @@ def progress_bar(total: int, label: str, unit: str) -> tqdm:
     path = os.environ.get("CAE_PROGRESS")
     stream = open(path, "a", encoding="utf-8") if path else sys.stderr  # noqa: SIM115 - closed with the process
     watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=total, desc=label, unit=unit, file=stream, disable=not watched, ncols=100, mininterval=0.5)
+    return tqdm(
+        total=total,
+        desc=label,
+        unit=unit,
+        file=stream,
+        disable=not watched,
+        ncols=100,
+        mininterval=0.5,
+    )

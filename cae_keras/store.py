@@ -1,7 +1,7 @@
-"""The run store: a finished run is kept, and trained again only if something that decides its numbers has changed.
+"""The run store: a run is trained again only if what decides it has changed.
 
-A run is one `.npz` file without pickles, named by a key made of the configuration, the recipe, the seed, the images,
-the code that trains, and the versions of Keras and torch.
+A run is one `.npz` file without pickles, named by a key made of the configuration, the
+recipe, the seed, the images, the code that trains, and the versions of Keras and torch.
 """
 
 import ast
@@ -20,31 +20,44 @@ from cae_keras.config import CAEConfig, Recipe, as_dict
 from cae_keras.data import Mnist, fingerprint
 from cae_keras.training import Run, check_run, train
 
-DECIDING = (config, images, models, training)  # the modules that decide the numbers of a run
+DECIDING = (
+    config,
+    images,
+    models,
+    training,
+)  # the modules that decide the numbers of a run
 
 
 def load_or_train(
-    config: CAEConfig, recipe: Recipe, seed: int, data: Mnist, folder: str | os.PathLike | None = None
+    config: CAEConfig,
+    recipe: Recipe,
+    seed: int,
+    data: Mnist,
+    folder: str | os.PathLike | None = None,
 ) -> Run:
-    """Returns a run from the store, or trains and keeps it. Two processes do not train the same run twice.
+    """Returns a run from the store, or trains and keeps it.
+
+    Two processes do not train the same run twice.
 
     Args:
         config: The network.
         recipe: Its budget.
         seed: The random seed.
         data: Where the images come from.
-        folder: The store; without it, the environment variable `CAE_RUNS`, and without that, `.runs/` at the top of
-            the project.
+        folder: The store; without it, the environment variable `CAE_RUNS`, and without
+            that, `.runs/` at the top of the project.
 
     Returns:
         A `Run`.
 
     Raises:
-        ValueError: If the arguments are none that `train` takes, or the folder cannot be written; nothing is trained
-            then.
+        ValueError: If the arguments are none that `train` takes, or the folder cannot
+            be written; nothing is trained then.
     """
     check_run(recipe, seed, data)
-    folder = Path(folder or os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs")
+    folder = Path(
+        folder or os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs"
+    )
     key = run_key(config, recipe, seed, data)
     path = folder / f"{key}.npz"
     try:
@@ -52,7 +65,8 @@ def load_or_train(
         lock = filelock.FileLock(path.with_suffix(".lock")).acquire()
     except OSError as error:
         raise ValueError(
-            f"CAE_RUNS={str(folder)!r} cannot be written ({error}): set it to a folder that can be"
+            f"CAE_RUNS={str(folder)!r} cannot be written ({error}): set it to a folder "
+            "that can be"
         ) from error
     with lock:
         run = _read(path, config, recipe, seed)
@@ -63,35 +77,47 @@ def load_or_train(
 
 
 def run_key(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> str:
-    """Returns what a run is stored under: 32 hexadecimal digits over all that decides its numbers."""
+    """Returns what a run is stored under: 32 digits over all that decides it."""
     decided_by = {
         "config": as_dict(config),
         "recipe": as_dict(recipe),
         "seed": int(seed),
         "images": fingerprint(data.x_train[: recipe.images], data.x_val),
-        "code": {module.__name__: code_digest(Path(module.__file__).read_text("utf-8")) for module in DECIDING},
+        "code": {
+            module.__name__: code_digest(Path(module.__file__).read_text("utf-8"))
+            for module in DECIDING
+        },
         "versions": {package: version(package) for package in ("keras", "torch")},
     }
     return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
 
 
 def code_digest(source: str) -> str:
-    """Returns a digest of Python source that comments, docstrings and line breaks do not change.
+    """Returns a digest of Python source that comments and docstrings do not change.
 
     Example:
-        >>> code_digest("x = 1  # one") == code_digest("x = 1"), code_digest("x = 1") == code_digest("x = 2")
-        (True, False)
+        >>> code_digest("x = 1  # one") == code_digest("x = 1")
+        True
+        >>> code_digest("x = 1") == code_digest("x = 2")
+        False
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             del node.body[0]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _write(path: Path, run: Run):
-    """Writes a run under a temporary name and renames it, so that a kill leaves nothing half-written."""
-    about = {"history": run.history, "fingerprint": fingerprint(*run.weights), "key": path.stem}
+    """Writes a run under a temporary name, then renames it: no half file is left."""
+    about = {
+        "history": run.history,
+        "fingerprint": fingerprint(*run.weights),
+        "key": path.stem,
+    }
     temporary = path.with_suffix(".part")
     with open(temporary, "wb") as file:
         np.savez(file, *run.weights, about=json.dumps(about))
@@ -111,9 +137,14 @@ def _read(path: Path, config: CAEConfig, recipe: Recipe, seed: int) -> Run | Non
         if about["key"] != path.stem or about["fingerprint"] != fingerprint(*weights):
             raise ValueError("it holds something else than its name says")
         history = {name: tuple(values) for name, values in about["history"].items()}
-    except Exception as error:  # whatever damage does to a zip file, to JSON or to an array
+    except (
+        Exception
+    ) as error:  # whatever damage does to a zip file, to JSON or to an array
         aside = path.with_suffix(".damaged")
         os.replace(path, aside)
-        warnings.warn(f"{path} is damaged ({error}): set aside as {aside.name}, trained again", stacklevel=3)
+        warnings.warn(
+            f"{path} is damaged ({error}): set aside as {aside.name}, trained again",
+            stacklevel=3,
+        )
         return None
     return Run(config, recipe, int(seed), history, weights)

@@ -1,4 +1,4 @@
-"""One run: a configuration, a recipe and a seed in, a trained autoencoder and its history out."""
+"""One run: configuration, recipe and seed in, autoencoder and history out."""
 
 import contextlib
 import time
@@ -27,9 +27,11 @@ class Run:
         config: The network.
         recipe: Its budget.
         seed: The random seed.
-        history: One value an epoch of `loss` and `val_loss` (BCE in nats a pixel; `loss` is the mean over the epoch,
-            while the weights change), `learning_rate` (after its last step) and `seconds` (validation included).
-        weights: The weights after the last epoch, in the order of `autoencoder.get_weights()`.
+        history: One value an epoch of `loss` and `val_loss` (BCE in nats a pixel;
+            `loss` is the mean over the epoch, while the weights change),
+            `learning_rate` (after its last step) and `seconds` (validation included).
+        weights: The weights after the last epoch, in the order of
+            `autoencoder.get_weights()`.
     """
 
     config: CAEConfig
@@ -47,11 +49,15 @@ class Run:
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Returns the latents of images, `(n, latent_dim)`."""
-        return self.autoencoder.get_layer("encoder").predict(to_float(images), batch_size=BATCH, verbose=0)
+        return self.autoencoder.get_layer("encoder").predict(
+            to_float(images), batch_size=BATCH, verbose=0
+        )
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Returns the images that latents stand for, `(n, 28, 28, 1)`."""
-        return self.autoencoder.get_layer("decoder").predict(latents, batch_size=BATCH, verbose=0)
+        return self.autoencoder.get_layer("decoder").predict(
+            latents, batch_size=BATCH, verbose=0
+        )
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Returns the reconstructions of images, `(n, 28, 28, 1)`."""
@@ -61,20 +67,23 @@ class Run:
 def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     """Trains one autoencoder with Keras' own `fit`.
 
-    It runs on one torch thread: the same arguments then give the same weights, bit for bit, on one type of processor.
+    It runs on one torch thread: the same arguments then give the same weights, bit for
+        bit, on one type of processor.
 
     Args:
         config: The network.
         recipe: Its budget.
-        seed: A non-negative integer; it decides the first weights and the order of the images.
-        data: Where the images come from. The first `recipe.images` of `x_train` are trained on, all of `x_val`
-            validated on; `x_test` is not looked at.
+        seed: A non-negative integer; it decides the first weights and the order of the
+            images.
+        data: Where the images come from. The first `recipe.images` of `x_train` are
+            trained on, all of `x_val` validated on; `x_test` is not looked at.
 
     Returns:
         A `Run`.
 
     Raises:
-        ValueError: If the seed is no non-negative integer, or there are fewer images than the recipe asks for.
+        ValueError: If the seed is no non-negative integer, or there are fewer images
+            than the recipe asks for.
     """
     check_run(recipe, seed, data)
     x, x_val = to_float(data.x_train[: recipe.images]), to_float(data.x_val)
@@ -85,30 +94,39 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
         optimizer = keras.optimizers.Adam(one_cycle(recipe))
         autoencoder.compile(optimizer=optimizer, loss="binary_crossentropy")
         fitted = autoencoder.fit(
-            x, x, batch_size=recipe.batch_size, epochs=recipe.epochs, validation_data=(x_val, x_val),
-            validation_batch_size=BATCH, callbacks=[_Observer(bar)], verbose=0,
+            x, x, batch_size=recipe.batch_size, epochs=recipe.epochs,
+            validation_data=(x_val, x_val), validation_batch_size=BATCH,
+            callbacks=[_Observer(bar)], verbose=0,
         )  # fmt: skip
         weights = tuple(autoencoder.get_weights())
-    history = {name: tuple(map(float, values)) for name, values in fitted.history.items()}
+    history = {
+        name: tuple(map(float, values)) for name, values in fitted.history.items()
+    }
     return Run(config, recipe, int(seed), history, weights)
 
 
 def check_run(recipe: Recipe, seed: int, data: Mnist):
     """Raises the `ValueError` of `train`, before any work is done."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+    if (
+        isinstance(seed, bool)
+        or not isinstance(seed, Integral)
+        or not 0 <= seed < 2**32
+    ):
         raise ValueError(f"seed={seed!r}: it must be an integer from 0 to 2**32 - 1")
     if recipe.images > len(data.x_train):
-        raise ValueError(f"images={recipe.images}: data.x_train has only {len(data.x_train)}")
+        raise ValueError(
+            f"images={recipe.images}: data.x_train has only {len(data.x_train)}"
+        )
 
 
 def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the learning rate as a function of the step: a line up to the peak, half a cosine down to zero.
+    """Returns the learning rate by step: a line up to the peak, half a cosine down.
 
     It starts at 1/25 of the peak.
 
     References:
-        Smith & Topin, Super-convergence (2019), doi:10.1117/12.2520589; Keras' `CosineDecay` with a warm-up is that
-        cycle without its last phase.
+        Smith & Topin, Super-convergence (2019), doi:10.1117/12.2520589; Keras'
+        `CosineDecay` with a warm-up is that cycle without its last phase.
 
     Example:
         >>> float(one_cycle(Recipe())(0))
@@ -135,7 +153,7 @@ def one_thread():
 
 
 class _Observer(keras.callbacks.Callback):
-    """Moves the progress bar, and adds the learning rate and the seconds to the history."""
+    """Moves the progress bar; adds learning rate and seconds to the history."""
 
     def __init__(self, bar):
         super().__init__()

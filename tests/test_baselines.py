@@ -129,11 +129,11 @@ class TestReconstruct:
 
 
 def test_other_images_are_refused(pca):
-    with pytest.raises(ValueError, match="^x_train has shape"):
+    with pytest.raises(ValueError, match=r"^x_train has shape"):
         fit_pca(np.zeros((5, 784)))
-    with pytest.raises(ValueError, match="^x_train has dtype int64"):
+    with pytest.raises(ValueError, match=r"^x_train has dtype int64"):
         mean_image(np.zeros((5, 4, 4, 1), np.int64))
-    with pytest.raises(ValueError, match="^x ranges from"):
+    with pytest.raises(ValueError, match=r"^x ranges from"):
         pca.encode(np.full((1, 28, 28, 1), 255.0), 2)
 
 

@@ -160,13 +160,13 @@ class TestAll:
             measure(images, images[:1])  # numpy would broadcast it
         with pytest.raises(ValueError, match=r"^x has shape \(12, 12, 1\)"):
             measure(images[0], images)
-        with pytest.raises(ValueError, match="^x_hat ranges from 0 to 2"):
+        with pytest.raises(ValueError, match=r"^x_hat ranges from 0 to 2"):
             measure(images, np.linspace(0, 2, images.size).reshape(images.shape))
-        with pytest.raises(ValueError, match="^x_hat ranges from nan"):
+        with pytest.raises(ValueError, match=r"^x_hat ranges from nan"):
             measure(images, np.full(images.shape, np.nan))
-        with pytest.raises(ValueError, match="^x_hat has dtype int64"):
+        with pytest.raises(ValueError, match=r"^x_hat has dtype int64"):
             measure(images, images.astype(np.int64))
 
     def test_floor_refuses_what_is_no_image(self):
-        with pytest.raises(ValueError, match="^x ranges from -1"):
+        with pytest.raises(ValueError, match=r"^x ranges from -1"):
             bce_floor(np.full((1, 4, 4, 1), -1.0))

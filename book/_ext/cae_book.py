@@ -1,8 +1,9 @@
 """Ties the pages of the book to the package: the one Sphinx extension of this project.
 
-It lets a page's kernel import the package, executes pages again when the package or the preset has changed, shows the
-progress of a kernel in the terminal, copies alternative texts from figures, puts a banner on quick builds, and cleans
-up after a build that was killed.
+It lets a page's kernel import the package, executes pages again when the package or the
+preset has changed, shows the progress of a kernel in the terminal, copies alternative
+texts from figures, puts a banner on quick builds, and cleans up after a build that was
+killed.
 """
 
 import os
@@ -34,10 +35,13 @@ def setup(app):
 
 
 def start_clean(app, config):
-    """Removes what a killed build has left half-written, and leaves the marker that tells the next one."""
+    """Removes what a killed build left, and leaves a marker that tells the next one."""
     marker = Path(app.outdir).parent / ".unfinished"
     if marker.exists():
-        logger.info("the last build was cut off: starting from clean pages (finished runs are kept)")
+        logger.info(
+            "the last build was cut off: starting from clean pages (finished runs are "
+            "kept)"
+        )
         for folder in (Path(app.outdir), Path(app.doctreedir)):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -47,7 +51,7 @@ def start_clean(app, config):
 
 
 def choose_preset(app, config):
-    """Reads the preset: pages are executed again when it changes, and those of a quick build say what they are."""
+    """Reads the preset: a change executes pages again; a quick build gets a banner."""
     from cae_keras.config import get_preset
 
     try:
@@ -57,22 +61,26 @@ def choose_preset(app, config):
     config.cae_build = repr(preset)
     if preset.name == "quick":
         config.html_theme_options["announcement"] = (
-            f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, {preset.recipe.epochs} epochs, "
-            f"{len(preset.seeds)} seeds. Its numbers are rough; the full build has the real ones."
+            f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, "
+            f"{preset.recipe.epochs} epochs, "
+            f"{len(preset.seeds)} seeds. Its numbers are rough; the full build has the "
+            "real ones."
         )
 
 
 def prepare_kernels(app):
-    """Gives kernels the package and a file for their progress, and shows that file in this terminal."""
+    """Gives kernels the package, and a file for their progress, shown here."""
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's warning would land in the terminal
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = (
+        "1"  # the debugger's warning would land in the terminal
+    )
     app.cae_progress = Progress()
     os.environ["CAE_PROGRESS"] = app.cae_progress.path
 
 
 def depend_on_package(app, docname, source):
-    """Makes a page that executes code depend on the package's files, so that it is executed again when one changes."""
+    """Makes a page that runs code depend on the package's files."""
     if "{code-cell}" in source[0]:
         for path in sorted(PACKAGE.rglob("*.py")):
             app.env.note_dependency(str(path))
@@ -86,7 +94,7 @@ def finish(app, exception):
 
 
 def copy_alt_texts():
-    """Lets an image have the alternative text that its figure carries in the metadata of the output."""
+    """Lets an image have the alternative text that its figure carries."""
     render_image = NbElementRenderer.render_image
 
     def render_with_alt(self, data):
@@ -100,7 +108,7 @@ def copy_alt_texts():
 
 
 class Progress:
-    """Shows what kernels write into a file: at once in a terminal, a line every half minute in a log."""
+    """Shows what kernels write into a file: live in a terminal, at times in a log."""
 
     def __init__(self):
         handle, self.path = tempfile.mkstemp(prefix="cae-progress-")
@@ -122,7 +130,9 @@ class Progress:
             self.position = file.tell()
         if self.terminal:
             sys.stderr.write(text)
-        elif lines := [line for line in text.replace("\n", "\r").split("\r") if line.strip()]:
+        elif lines := [
+            line for line in text.replace("\n", "\r").split("\r") if line.strip()
+        ]:
             sys.stderr.write(lines[-1].rstrip() + "\n")
         sys.stderr.flush()
 

@@ -1,0 +1,191 @@
+"""Pictures of digits and of what becomes of them: arrays in, a `Figure` out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.patches import FancyArrowPatch
+
+from cae_keras.figure import FLOOR, WIDTH, Figure, styled
+
+
+@styled
+def digits(
+    images: np.ndarray,
+    titles: Sequence[str] = (),
+    columns: int = 10,
+    alt: str = "",
+    **limits,
+) -> Figure:
+    """Draws images side by side, white ink on black as they are stored.
+
+    Args:
+        images: `(n, height, width, 1)`.
+        titles: A short text above each image.
+        columns: Images in a row.
+        alt: What is to be seen.
+        **limits: `cmap`, `vmin`, `vmax`, where the images are no grey pictures in [0,
+            1].
+    """
+    rows = -(-len(images) // columns)
+    height = WIDTH / columns * (1.3 if titles else 1.05) * rows
+    figure = Figure(
+        WIDTH, height, alt or f"{len(images)} images of handwritten digits."
+    )
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image[..., 0], **{"cmap": "gray", "vmin": 0, "vmax": 1, **limits})
+        if titles:
+            axis.set_title(titles[i], fontsize=8.5 if columns > 6 else 10)
+    return figure
+
+
+@styled
+def reconstructions(
+    originals: np.ndarray, by_model: Mapping[str, np.ndarray]
+) -> Figure:
+    """Draws digits, what each model makes of them, and where it errs, on one scale.
+
+    Args:
+        originals: `(n, 28, 28, 1)`, floats in [0, 1].
+        by_model: A name, and reconstructions of the same shape, for each model.
+    """
+    errors = {
+        name: ((x_hat - originals) ** 2).mean(axis=(1, 2, 3))
+        for name, x_hat in by_model.items()
+    }
+    said = "; ".join(
+        f"{name}: mean squared error {e.mean():.4f}, the worst {e.max():.4f}"
+        for name, e in errors.items()
+    )
+    n, rows = len(originals), 1 + 2 * len(by_model)
+    figure = Figure(
+        WIDTH,
+        WIDTH / (n + 1.2) * rows * 1.16 + 0.15,
+        f"{n} digits and their reconstructions. {said}.",
+    )
+    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
+    axes = figure.subplots(rows, n, squeeze=False)
+    _picture_row(axes[0], originals, "original")
+    for i, (name, x_hat) in enumerate(by_model.items()):
+        _picture_row(axes[1 + 2 * i], x_hat, name)
+        shown = _picture_row(
+            axes[2 + 2 * i], x_hat - originals, "error", cmap="PuOr", vmin=-1
+        )
+        for axis, error in zip(axes[2 + 2 * i], errors[name], strict=True):
+            axis.set_xlabel(f"{error:.4f}", fontsize=8, labelpad=2)
+    figure.colorbar(
+        shown, ax=axes[2::2], shrink=0.9, aspect=18, ticks=(-1, 0, 1)
+    ).set_ticklabels(["ink lost", "0", "ink added"], fontsize=8)
+    return figure
+
+
+@styled
+def overview(
+    image: np.ndarray,
+    encoded: Sequence[np.ndarray],
+    latents: np.ndarray,
+    decoded: Sequence[np.ndarray],
+    x_hat: np.ndarray,
+) -> Figure:
+    """Draws one digit on its way through an autoencoder, layer by layer.
+
+    Args:
+        image: `(28, 28, 1)`.
+        encoded: What each layer of the encoder makes of it, `(side, side, filters)`.
+        latents: `(latent_dim,)`.
+        decoded: The same for the decoder.
+        x_hat: `(28, 28, 1)`.
+    """
+    error = ((image - x_hat) ** 2).mean()
+    sizes = " → ".join(
+        f"{m.shape[0]}×{m.shape[1]}×{m.shape[2]}" for m in (image, *encoded)
+    )
+    alt = (
+        f"A digit goes {sizes} → {len(latents)} numbers, and back to an image; "
+        f"mean squared error {error:.4f}."
+    )
+    figure = Figure(WIDTH * 1.3, 2.3, alt)
+    figure.set_layout_engine("none")
+    maps = [image, *encoded, None, *decoded, x_hat]
+    step = 1 / len(maps)
+    for i, feature_map in enumerate(maps):
+        centre = (i + 0.5) * step
+        if feature_map is None:
+            axis = figure.add_axes((centre - 0.012, 0.16, 0.024, 0.68))
+            axis.imshow(
+                latents[:, None],
+                cmap="PuOr",
+                aspect="auto",
+                vmin=-abs(latents).max(),
+                vmax=abs(latents).max(),
+            )
+            axis.set(xticks=[], yticks=[])
+            axis.grid(visible=False)
+            axis.spines[:].set_visible(False)
+            label = f"{len(latents)}\nlatents"
+        else:
+            side, _, filters = feature_map.shape
+            _stack(figure, feature_map, centre, step * (0.3 + 0.6 * side / 28))
+            label = f"{side}×{side}" + (f"\n× {filters}" if filters > 1 else "\n")
+        figure.text(
+            centre, 0.02, label, ha="center", va="bottom", fontsize=9, linespacing=1.1
+        )
+    middle = (len(encoded) + 1.5) * step
+    for start, end, name in (
+        (0.01, middle - 0.03, "encoder"),
+        (middle + 0.03, 0.99, "decoder"),
+    ):
+        figure.add_artist(
+            FancyArrowPatch(
+                (start, 0.94),
+                (end, 0.94),
+                arrowstyle="-|>",
+                mutation_scale=12,
+                color=FLOOR,
+            )
+        )
+        figure.text(
+            (start + end) / 2,
+            0.94,
+            name,
+            ha="center",
+            va="center",
+            backgroundcolor="white",
+        )
+    return figure
+
+
+def _stack(figure: Figure, feature_map: np.ndarray, centre: float, width: float):
+    """Draws up to three of a layer's most active feature maps, one behind the other."""
+    strongest = feature_map.std(axis=(0, 1)).argsort()[::-1][:3]
+    aspect = figure.get_figwidth() / figure.get_figheight()
+    shift = width * 0.16 if len(strongest) > 1 else 0
+    for depth, channel in reversed(list(enumerate(strongest))):
+        offset = shift * (depth - (len(strongest) - 1) / 2)
+        axis = figure.add_axes(
+            (
+                centre - width / 2 + offset,
+                0.52 + (offset - width / 2) * aspect,
+                width,
+                width * aspect,
+            )
+        )
+        axis.imshow(feature_map[..., channel], cmap="gray")
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+        axis.spines[:].set(visible=True, color="white", lw=1)
+
+
+def _picture_row(
+    axes, images: np.ndarray, label: str, cmap: str = "gray", vmin: float = 0
+):
+    """Fills one row of a picture table; returns the last image, for a colour bar."""
+    for axis, image in zip(axes, images, strict=True):
+        shown = axis.imshow(image[..., 0], cmap=cmap, vmin=vmin, vmax=1)
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+        axis.spines[:].set_visible(False)
+    axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
+    return shown
