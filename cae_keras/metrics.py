@@ -56,9 +56,7 @@ def mse(x: np.ndarray, x_hat: np.ndarray) -> float:
 def psnr(x: np.ndarray, x_hat: np.ndarray) -> float:
     """Returns the peak signal-to-noise ratio in dB, averaged over images.
 
-    Of one image it is −10 log₁₀ MSE.
-
-    It is infinite if an image is reconstructed exactly.
+    Of one image it is −10 log₁₀ MSE, infinite if it is reconstructed exactly.
 
     Example:
         >>> round(psnr(np.ones((1, 2, 2, 1)), np.full((1, 2, 2, 1), 0.9)), 2)

@@ -68,7 +68,7 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     """Trains one autoencoder with Keras' own `fit`.
 
     It runs on one torch thread: the same arguments then give the same weights, bit for
-        bit, on one type of processor.
+    bit, on one type of processor.
 
     Args:
         config: The network.

@@ -43,14 +43,36 @@ def test_no_constant_image_is_better_than_the_mean(tiny):
 class TestPublished:
     @pytest.mark.parametrize(
         "k, clip, published",
-        [(2, False, 0.05567), (2, True, 0.05547), (32, False, 0.01683), (32, True, 0.01521)],
+        [
+            (2, False, 0.05567),
+            (2, True, 0.05547),
+            (32, False, 0.01683),
+            (32, True, 0.01521),
+        ],
     )
     def test_error_on_the_test_images(self, pca, mnist, k, clip, published):
-        assert round(squared_error(mnist.x_test, pca.reconstruct(mnist.x_test, k, clip=clip)), 5) == published
+        assert (
+            round(
+                squared_error(
+                    mnist.x_test, pca.reconstruct(mnist.x_test, k, clip=clip)
+                ),
+                5,
+            )
+            == published
+        )
 
     def test_thirty_components_as_hinton_and_salakhutdinov(self, pca, mnist):
         """They sum over pixels: 13.87."""
-        assert round(784 * squared_error(mnist.x_test, pca.reconstruct(mnist.x_test, 30, clip=False)), 2) == 13.87
+        assert (
+            round(
+                784
+                * squared_error(
+                    mnist.x_test, pca.reconstruct(mnist.x_test, 30, clip=False)
+                ),
+                2,
+            )
+            == 13.87
+        )
 
     def test_ten_thousand_images_take_seconds(self, pca, mnist):
         start = time.perf_counter()
@@ -60,11 +82,15 @@ class TestPublished:
 
 class TestAlgebra:
     def test_mean_is_the_mean_image(self, pca, training_file):
-        np.testing.assert_allclose(pca.mean.reshape(28, 28, 1), mean_image(training_file), atol=1e-6)
+        np.testing.assert_allclose(
+            pca.mean.reshape(28, 28, 1), mean_image(training_file), atol=1e-6
+        )
 
     def test_components_are_orthonormal(self, pca):
         assert pca.components.shape == (784, 784)
-        np.testing.assert_allclose(pca.components @ pca.components.T, np.eye(784), atol=1e-8)
+        np.testing.assert_allclose(
+            pca.components @ pca.components.T, np.eye(784), atol=1e-8
+        )
 
     def test_coordinates_come_in_the_order_of_their_variance(self, pca, mnist):
         variances = pca.encode(mnist.x_train[:20_000], 784).var(axis=0)
@@ -88,26 +114,39 @@ class TestAlgebra:
         codes = pca.encode(few, 3)
         flat = few.reshape(40, 49) / 255
         assert codes.shape == (40, 3)
-        np.testing.assert_allclose(np.abs(codes), np.abs((flat - flat.mean(axis=0)) @ svd[2][:3].T), atol=1e-5)
+        np.testing.assert_allclose(
+            np.abs(codes), np.abs((flat - flat.mean(axis=0)) @ svd[2][:3].T), atol=1e-5
+        )
 
 
 class TestReconstruct:
     @pytest.mark.parametrize("clip", [True, False])
-    def test_without_components_it_is_the_mean_image(self, pca, tiny, training_file, clip):
+    def test_without_components_it_is_the_mean_image(
+        self, pca, tiny, training_file, clip
+    ):
         found = pca.reconstruct(tiny.x_test, 0, clip=clip)
         assert (found.shape, found.dtype) == (tiny.x_test.shape, np.float32)
-        np.testing.assert_allclose(found, np.broadcast_to(mean_image(training_file), found.shape), atol=1e-6)
+        np.testing.assert_allclose(
+            found, np.broadcast_to(mean_image(training_file), found.shape), atol=1e-6
+        )
 
     def test_with_all_components_it_is_exact(self, pca, tiny):
-        np.testing.assert_allclose(pca.reconstruct(tiny.x_test, 784), tiny.x_test / 255, atol=1e-5)
+        np.testing.assert_allclose(
+            pca.reconstruct(tiny.x_test, 784), tiny.x_test / 255, atol=1e-5
+        )
 
     def test_more_components_are_better_on_new_images(self, pca, mnist):
-        errors = [squared_error(mnist.x_test, pca.reconstruct(mnist.x_test, k, False)) for k in (0, 1, 2, 8, 32, 128)]
+        errors = [
+            squared_error(mnist.x_test, pca.reconstruct(mnist.x_test, k, False))
+            for k in (0, 1, 2, 8, 32, 128)
+        ]
         assert errors == sorted(errors, reverse=True)
         assert len(set(errors)) == len(errors)
 
     def test_clip_cuts_at_0_and_1_and_nowhere_else(self, pca, tiny):
-        free, clipped = (pca.reconstruct(tiny.x_test, 32, clip=clip) for clip in (False, True))
+        free, clipped = (
+            pca.reconstruct(tiny.x_test, 32, clip=clip) for clip in (False, True)
+        )
         assert free.min() < 0
         assert free.max() > 1
         np.testing.assert_array_equal(clipped, np.minimum(np.maximum(free, 0), 1))
@@ -115,7 +154,9 @@ class TestReconstruct:
 
     def test_uint8_and_floats_give_the_same(self, pca, tiny):
         floats = tiny.x_test / np.float32(255)
-        np.testing.assert_allclose(pca.reconstruct(tiny.x_test, 8), pca.reconstruct(floats, 8), atol=1e-6)
+        np.testing.assert_allclose(
+            pca.reconstruct(tiny.x_test, 8), pca.reconstruct(floats, 8), atol=1e-6
+        )
 
     @pytest.mark.parametrize("k", [-1, 785, 1.5, "2"])
     def test_other_numbers_of_components_are_refused(self, pca, tiny, k):

@@ -61,7 +61,8 @@ BAD_RECIPES = [
 
 @pytest.mark.parametrize(
     "kind, arguments, named, rule",
-    [(CAEConfig, *case) for case in BAD_CONFIGS] + [(Recipe, *case) for case in BAD_RECIPES],
+    [(CAEConfig, *case) for case in BAD_CONFIGS]
+    + [(Recipe, *case) for case in BAD_RECIPES],
 )
 def test_a_bad_value_is_named_with_its_rule(kind, arguments, named, rule):
     with pytest.raises(ValueError, match="must") as error:
@@ -83,15 +84,24 @@ def test_values_at_the_edge_of_a_rule_are_taken():
 
 def test_lists_and_numpy_numbers_become_plain_values():
     """Plain values compare, hash and go to JSON; numpy's do not."""
-    config = CAEConfig(filters=list(np.array([16, 32, 32])), latent_dim=np.int32(16), negative_slope=np.float32(0.25))
+    config = CAEConfig(
+        filters=list(np.array([16, 32, 32])),
+        latent_dim=np.int32(16),
+        negative_slope=np.float32(0.25),
+    )
     assert config == CAEConfig(filters=(16, 32, 32), latent_dim=16, negative_slope=0.25)
-    assert hash(config) == hash(CAEConfig(filters=(16, 32, 32), latent_dim=16, negative_slope=0.25))
+    assert hash(config) == hash(
+        CAEConfig(filters=(16, 32, 32), latent_dim=16, negative_slope=0.25)
+    )
     assert {type(entry) for entry in (*config.filters, config.latent_dim)} == {int}
     assert type(config.negative_slope) is float
     assert type(Recipe(images=np.int64(100)).images) is int
 
 
-@pytest.mark.parametrize("value", [CAEConfig((8, 16), 4, True, "leaky_relu", 0.3), Recipe(images=100, epochs=2)])
+@pytest.mark.parametrize(
+    "value",
+    [CAEConfig((8, 16), 4, True, "leaky_relu", 0.3), Recipe(images=100, epochs=2)],
+)
 def test_as_dict_comes_back_from_json(value):
     assert type(value)(**json.loads(json.dumps(as_dict(value)))) == value
 
@@ -107,12 +117,15 @@ def test_values_are_frozen(value):
 def test_feature_maps_halve_the_side_and_round_up(entries):
     filters = (3, 5, 7, 9, 11)[:entries]
     config = CAEConfig(filters=filters)
-    assert config.feature_maps == tuple((math.ceil(28 / 2 ** (i + 1)), filters[i]) for i in range(entries))
+    assert config.feature_maps == tuple(
+        (math.ceil(28 / 2 ** (i + 1)), filters[i]) for i in range(entries)
+    )
     assert config.depth == entries - 1
 
 
 @pytest.mark.parametrize(
-    "images, batch_size", [(55_000, 64), (10_000, 64), (64, 64), (65, 64), (63, 64), (1, 64), (9, 1)]
+    "images, batch_size",
+    [(55_000, 64), (10_000, 64), (64, 64), (65, 64), (63, 64), (1, 64), (9, 1)],
 )
 def test_steps_are_counted_as_batches_are_cut(images, batch_size):
     recipe = Recipe(images=images, batch_size=batch_size, epochs=3)
@@ -122,8 +135,16 @@ def test_steps_are_counted_as_batches_are_cut(images, batch_size):
 
 def test_presets_are_those_of_the_design():
     full, quick = get_preset("full"), get_preset("quick")
-    assert (full.recipe.images, full.recipe.epochs, full.seeds) == (55_000, 10, (0, 1, 2))
-    assert (quick.recipe.images, quick.recipe.epochs, quick.seeds) == (10_000, 3, (0, 1))
+    assert (full.recipe.images, full.recipe.epochs, full.seeds) == (
+        55_000,
+        10,
+        (0, 1, 2),
+    )
+    assert (quick.recipe.images, quick.recipe.epochs, quick.seeds) == (
+        10_000,
+        3,
+        (0, 1),
+    )
     assert dataclasses.replace(quick.recipe, images=55_000, epochs=10) == full.recipe
 
 

@@ -21,7 +21,10 @@ MD5 = {  # as torchvision publishes them, datasets/mnist.py
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
 PREPARED = "mnist_idx/1.0.0"
-TRAIN, TEST = (f"{PREPARED}/mnist_idx-{split}.array_record-00000-of-00001" for split in ("train", "test"))
+TRAIN, TEST = (
+    f"{PREPARED}/mnist_idx-{split}.array_record-00000-of-00001"
+    for split in ("train", "test")
+)
 INFO = f"{PREPARED}/dataset_info.json"
 
 LOAD_WHEN_BOTH_ARE_READY = """
@@ -72,7 +75,10 @@ def two_processes(tmp_path_factory, tensorflow_trap, start_python):
     killed = folder / "tfds" / "mnist_idx" / "incomplete.ABC123_1.0.0"
     killed.mkdir(parents=True)
     (killed / "half.array_record").write_bytes(b"half")
-    started = [start_python(LOAD_WHEN_BOTH_ARE_READY, name, folder, before_all=tensorflow_trap) for name in "ab"]
+    started = [
+        start_python(LOAD_WHEN_BOTH_ARE_READY, name, folder, before_all=tensorflow_trap)
+        for name in "ab"
+    ]
     try:
         printed = [process.communicate(timeout=100) for process in started]
     finally:
@@ -102,8 +108,14 @@ class TestContent:
         assert hashlib.md5((EMBEDDED / name).read_bytes()).hexdigest() == MD5[name]
 
     def test_images_and_labels_keep_the_official_order(self, mnist):
-        x, x_test = read_idx("train-images-idx3-ubyte.gz"), read_idx("t10k-images-idx3-ubyte.gz")
-        y, y_test = read_idx("train-labels-idx1-ubyte.gz"), read_idx("t10k-labels-idx1-ubyte.gz")
+        x, x_test = (
+            read_idx("train-images-idx3-ubyte.gz"),
+            read_idx("t10k-images-idx3-ubyte.gz"),
+        )
+        y, y_test = (
+            read_idx("train-labels-idx1-ubyte.gz"),
+            read_idx("t10k-labels-idx1-ubyte.gz"),
+        )
         np.testing.assert_array_equal(mnist.x_train[..., 0], x[:55_000])
         np.testing.assert_array_equal(mnist.x_val[..., 0], x[55_000:])
         np.testing.assert_array_equal(mnist.x_test[..., 0], x_test)
@@ -113,20 +125,51 @@ class TestContent:
 
     def test_digits_are_as_often_as_published(self, mnist):
         labels = np.concatenate([mnist.y_train, mnist.y_val])
-        assert np.bincount(labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-        assert np.bincount(mnist.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+        assert np.bincount(labels).tolist() == [
+            5923,
+            6742,
+            5958,
+            6131,
+            5842,
+            5421,
+            5918,
+            6265,
+            5851,
+            5949,
+        ]
+        assert np.bincount(mnist.y_test).tolist() == [
+            980,
+            1135,
+            1032,
+            1010,
+            982,
+            892,
+            958,
+            1028,
+            974,
+            1009,
+        ]
 
-    @pytest.mark.parametrize("split, n", [("train", 55_000), ("val", 5_000), ("test", 10_000)])
+    @pytest.mark.parametrize(
+        "split, n", [("train", 55_000), ("val", 5_000), ("test", 10_000)]
+    )
     def test_splits_have_their_shape_and_cannot_be_written(self, mnist, split, n):
         x, y = getattr(mnist, f"x_{split}"), getattr(mnist, f"y_{split}")
-        assert (x.shape, x.dtype, y.shape, y.dtype) == ((n, 28, 28, 1), np.uint8, (n,), np.uint8)
+        assert (x.shape, x.dtype, y.shape, y.dtype) == (
+            (n, 28, 28, 1),
+            np.uint8,
+            (n,),
+            np.uint8,
+        )
         for array in (x, y):
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 0
 
     def test_first_of_each_class(self, mnist):
         labels = mnist.y_test.tolist()
-        assert first_of_each_class(mnist.y_test).tolist() == [labels.index(digit) for digit in range(10)]
+        assert first_of_each_class(mnist.y_test).tolist() == [
+            labels.index(digit) for digit in range(10)
+        ]
 
 
 class TestMnistValue:
@@ -146,7 +189,11 @@ class TestMnistValue:
     )
     def test_other_arrays_are_refused(self, split, array, bad):
         x, y = np.zeros((4, 28, 28, 1), np.uint8), np.zeros(4, np.uint8)
-        arrays = {f"{kind}_{part}": value for part in ("train", "val", "test") for kind, value in (("x", x), ("y", y))}
+        arrays = {
+            f"{kind}_{part}": value
+            for part in ("train", "val", "test")
+            for kind, value in (("x", x), ("y", y))
+        }
         Mnist(**arrays)
         with pytest.raises(ValueError, match="it must be uint8") as error:
             Mnist(**{**arrays, f"{array}_{split}": bad})
@@ -157,19 +204,25 @@ class TestFreshFolder:
     def test_two_processes_at_once_succeed_and_agree(self, two_processes, mnist):
         folder, codes, printed = two_processes
         assert codes == [0, 0], printed
-        assert {(folder / f"found_{name}").read_text() for name in "ab"} == {all_of(mnist)}
+        assert {(folder / f"found_{name}").read_text() for name in "ab"} == {
+            all_of(mnist)
+        }
 
     def test_nothing_is_printed_outside_a_terminal(self, two_processes):
         assert two_processes[2] == [("", ""), ("", "")]
 
     def test_what_a_killed_process_left_is_removed(self, two_processes):
-        assert [path.name for path in (two_processes[0] / "tfds" / "mnist_idx").iterdir()] == ["1.0.0"]
+        assert [
+            path.name for path in (two_processes[0] / "tfds" / "mnist_idx").iterdir()
+        ] == ["1.0.0"]
 
     @pytest.mark.usefixtures("two_processes")
     def test_tensorflow_is_never_imported(self, tensorflow_trap, start_python):
         trace = tensorflow_trap / "tensorflow" / "trace"
         assert not trace.exists(), trace.read_text()
-        start_python("import tensorflow", before_all=tensorflow_trap).communicate(timeout=60)
+        start_python("import tensorflow", before_all=tensorflow_trap).communicate(
+            timeout=60
+        )
         assert trace.exists()  # the trap works
         trace.unlink()
 
@@ -193,7 +246,11 @@ class TestPreparedFolder:
 
     def test_the_environment_names_it(self, prepared, monkeypatch, tmp_path):
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        monkeypatch.setattr(data.MnistIdx, "download_and_prepare", lambda *_, **__: pytest.fail("it is prepared"))
+        monkeypatch.setattr(
+            data.MnistIdx,
+            "download_and_prepare",
+            lambda *_, **__: pytest.fail("it is prepared"),
+        )
         monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
         load_mnist()
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "file" / "tfds"))
@@ -204,17 +261,25 @@ class TestPreparedFolder:
 
     @pytest.mark.parametrize("file", [TRAIN, TEST, INFO])
     @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied", "deleted"])
-    def test_a_damaged_file_is_named_and_its_folder_removed(self, prepared, file, damage):
+    def test_a_damaged_file_is_named_and_its_folder_removed(
+        self, prepared, file, damage
+    ):
         content = bytearray((prepared / file).read_bytes())
         content[len(content) // 2] ^= 0x80
-        kept = {"truncated": content[: len(content) // 2], "altered": content, "emptied": b""}
+        kept = {
+            "truncated": content[: len(content) // 2],
+            "altered": content,
+            "emptied": b"",
+        }
         if damage == "deleted":
             (prepared / file).unlink()
         else:
             (prepared / file).write_bytes(kept[damage])
         with pytest.raises(DataError, match="is damaged") as error:
             load_mnist(prepared)
-        named = PREPARED if (file, damage) == (INFO, "deleted") else file  # without it, TFDS knows no splits
+        named = (
+            PREPARED if (file, damage) == (INFO, "deleted") else file
+        )  # without it, TFDS knows no splits
         assert str(prepared / named) in str(error.value)
         assert not (prepared / PREPARED).exists()
 
@@ -243,10 +308,14 @@ class TestPreparedFolder:
 class TestEmbeddedFiles:
     @pytest.mark.parametrize("name", MD5)
     @pytest.mark.parametrize("damage", ["truncated", "altered"])
-    def test_a_damaged_file_is_named_and_nothing_is_prepared(self, embedded, tmp_path, name, damage):
+    def test_a_damaged_file_is_named_and_nothing_is_prepared(
+        self, embedded, tmp_path, name, damage
+    ):
         content = bytearray((embedded / name).read_bytes())
         content[len(content) // 2] ^= 0x80
-        (embedded / name).write_bytes(content if damage == "altered" else content[: len(content) // 2])
+        (embedded / name).write_bytes(
+            content if damage == "altered" else content[: len(content) // 2]
+        )
         with pytest.raises(DataError, match="damaged") as error:
             load_mnist(tmp_path / "tfds")
         assert str(embedded / name) in str(error.value)
@@ -275,7 +344,9 @@ class TestDownload:
 
         return play
 
-    def test_a_damaged_download_is_refused_and_a_sound_one_taken(self, network, tmp_path, mnist):
+    def test_a_damaged_download_is_refused_and_a_sound_one_taken(
+        self, network, tmp_path, mnist
+    ):
         network(change=lambda content: content[:-100])
         with pytest.raises(DataError, match="damaged") as error:
             load_mnist(tmp_path / "tfds")
@@ -291,7 +362,9 @@ class TestDownload:
             load_mnist(tmp_path / "tfds")
         assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
 
-    def test_a_network_that_is_down_is_a_data_error(self, network, monkeypatch, tmp_path):
+    def test_a_network_that_is_down_is_a_data_error(
+        self, network, monkeypatch, tmp_path
+    ):
         def down(*_, **__):
             raise requests.ConnectionError("the network is down")
 

@@ -11,7 +11,9 @@ def test_every_pixel_value_is_divided_by_255():
     scaled = to_float(pixels.reshape(1, 16, 16, 1))
     assert scaled.dtype == np.float32
     assert scaled.shape == (1, 16, 16, 1)
-    np.testing.assert_allclose(scaled.ravel(), [value / 255 for value in range(256)], rtol=1e-7)
+    np.testing.assert_allclose(
+        scaled.ravel(), [value / 255 for value in range(256)], rtol=1e-7
+    )
     assert scaled.min() == 0
     assert scaled.max() == 1
     np.testing.assert_array_equal(pixels, range(256))  # the input is left alone
@@ -27,18 +29,33 @@ def test_floats_in_range_pass_through(dtype):
 
 @pytest.mark.parametrize(
     "shape",
-    [(), (28, 28), (2, 28, 28), (2, 28, 28, 3), (2, 28, 28, 1, 1), (0, 28, 28, 1), (2, 0, 28, 1), (2, 28, 28, 0)],
+    [
+        (),
+        (28, 28),
+        (2, 28, 28),
+        (2, 28, 28, 3),
+        (2, 28, 28, 1, 1),
+        (0, 28, 28, 1),
+        (2, 0, 28, 1),
+        (2, 28, 28, 0),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_other_shapes_are_refused(shape, dtype):
-    with pytest.raises(ValueError, match=r"it must be \(n, height, width, 1\)") as error:
+    with pytest.raises(
+        ValueError, match=r"it must be \(n, height, width, 1\)"
+    ) as error:
         to_float(np.zeros(shape, dtype), "x_hat")
     assert f"x_hat has shape {shape}" in str(error.value)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int8", "uint16", "bool", "complex64", "object"])
+@pytest.mark.parametrize(
+    "dtype", ["int64", "int8", "uint16", "bool", "complex64", "object"]
+)
 def test_other_dtypes_are_refused(dtype):
-    with pytest.raises(ValueError, match=f"x_hat has dtype {dtype}: it must be uint8, or floats"):
+    with pytest.raises(
+        ValueError, match=f"x_hat has dtype {dtype}: it must be uint8, or floats"
+    ):
         to_float(np.zeros((1, 4, 4, 1), dtype), "x_hat")
 
 
@@ -47,6 +64,8 @@ def test_other_dtypes_are_refused(dtype):
 def test_one_pixel_out_of_range_is_refused(pixel, dtype):
     images = np.full((2, 4, 4, 1), 0.5, dtype)
     images[1, 2, 3, 0] = pixel
-    with pytest.raises(ValueError, match=r"x_hat ranges from .* floats must lie in \[0, 1\]") as error:
+    with pytest.raises(
+        ValueError, match=r"x_hat ranges from .* floats must lie in \[0, 1\]"
+    ) as error:
         to_float(images, "x_hat")
     assert f"{pixel:g}" in str(error.value)

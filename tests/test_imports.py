@@ -24,7 +24,16 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "plots": {"config", "images", "metrics", "figure"},
     "__init__": LEAVES | MIDDLE | {"training", "store", "figure", "plots"},
 }
-NEVER = {"tensorflow", "IPython", "ipykernel", "myst_nb", "sphinx", "book", "_ext", "cae_book"}
+NEVER = {
+    "tensorflow",
+    "IPython",
+    "ipykernel",
+    "myst_nb",
+    "sphinx",
+    "book",
+    "_ext",
+    "cae_book",
+}
 NEVER_IN = {"figure": {"keras", "torch"}, "plots": {"keras", "torch"}}
 
 
@@ -35,7 +44,9 @@ def imported(source):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, ["cae_keras" if node.level else "", node.module]))
+            base = ".".join(
+                filter(None, ["cae_keras" if node.level else "", node.module])
+            )
             names |= {f"{base}.{alias.name}" for alias in node.names}
     return names
 
@@ -48,7 +59,11 @@ def broken_rules(module, source):
     for name in imported(source):
         top, second, *_ = [*name.split("."), ""]
         if top == "cae_keras":
-            inner = second if (PACKAGE / f"{second}.py").exists() or second in ALLOWED else "__init__"
+            inner = (
+                second
+                if (PACKAGE / f"{second}.py").exists() or second in ALLOWED
+                else "__init__"
+            )
             if inner not in ALLOWED[module]:
                 broken.add(f"{module} must not import {inner}")
         elif top in NEVER | NEVER_IN.get(module, set()):
@@ -56,7 +71,9 @@ def broken_rules(module, source):
     return sorted(broken)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem
+)
 def test_arrows_run_one_way(path):
     module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     assert broken_rules(module, path.read_text(encoding="utf-8")) == []
@@ -82,7 +99,11 @@ def test_the_table_has_no_circle():
         ("models", "import cae_keras", "__init__"),
         ("models", "from .data import load_mnist", "data"),
         ("models", "from . import data", "data"),
-        ("baselines", "def f():\n    from cae_keras.models import build_encoder", "models"),
+        (
+            "baselines",
+            "def f():\n    from cae_keras.models import build_encoder",
+            "models",
+        ),
         ("plots", "from cae_keras.training import Run", "training"),
         ("plots", "import keras.layers", "keras"),
         ("plots", "from torch import nn", "torch"),
@@ -98,9 +119,7 @@ def test_the_walker_finds_an_arrow_that_runs_back(module, source, broken):
 
 
 def test_the_walker_lets_the_others_pass():
-    source = (
-        "import tensorflow_datasets as tfds\nimport keras\nfrom cae_keras.config import CAEConfig\nfrom . import images"
-    )
+    source = "import tensorflow_datasets as tfds\nimport keras\nfrom cae_keras.config import CAEConfig\nfrom . import images"
     assert broken_rules("data", source) == []
 
 

@@ -40,13 +40,22 @@ class TestBCE:
         for pixel, reconstructed in zip(x, x_hat, strict=True):
             p = min(max(reconstructed, 1e-7), 1 - 1e-7)
             total -= pixel * math.log(p) + (1 - pixel) * math.log(1 - p)
-        assert bce(*(array[:3] for array in digits)) == pytest.approx(total / len(x), rel=1e-9)
+        assert bce(*(array[:3] for array in digits)) == pytest.approx(
+            total / len(x), rel=1e-9
+        )
 
     def test_against_torch_and_keras(self, digits):
-        x, x_hat = digits[0], np.clip(digits[1], 1e-6, 1 - 1e-6)  # torch clips its logarithms elsewhere
-        by_torch = torch.nn.functional.binary_cross_entropy(torch.from_numpy(x_hat), torch.from_numpy(x))
+        x, x_hat = (
+            digits[0],
+            np.clip(digits[1], 1e-6, 1 - 1e-6),
+        )  # torch clips its logarithms elsewhere
+        by_torch = torch.nn.functional.binary_cross_entropy(
+            torch.from_numpy(x_hat), torch.from_numpy(x)
+        )
         assert bce(x, x_hat) == pytest.approx(float(by_torch), rel=1e-5)
-        assert bce(x, x_hat) == pytest.approx(float(keras.losses.BinaryCrossentropy()(x, x_hat)), rel=1e-5)
+        assert bce(x, x_hat) == pytest.approx(
+            float(keras.losses.BinaryCrossentropy()(x, x_hat)), rel=1e-5
+        )
 
     def test_a_pixel_that_is_all_wrong_costs_a_finite_price(self):
         black, white = np.zeros((1, 2, 2, 1)), np.ones((1, 2, 2, 1))
@@ -75,11 +84,18 @@ class TestSquaredError:
     def test_mse_against_plain_loops(self, digits):
         x, x_hat = (array[:3].ravel().tolist() for array in digits)
         expected = sum((a - b) ** 2 for a, b in zip(x, x_hat, strict=True)) / len(x)
-        assert mse(*(array[:3] for array in digits)) == pytest.approx(expected, rel=1e-9)
+        assert mse(*(array[:3] for array in digits)) == pytest.approx(
+            expected, rel=1e-9
+        )
 
     def test_psnr_is_the_mean_over_images_of_what_scikit_image_finds(self, digits):
-        each = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in zip(*digits, strict=True)]
-        assert np.std(each) > 0.01  # else the mean over images and that over pixels were one
+        each = [
+            peak_signal_noise_ratio(a, b, data_range=1)
+            for a, b in zip(*digits, strict=True)
+        ]
+        assert (
+            np.std(each) > 0.01
+        )  # else the mean over images and that over pixels were one
         assert psnr(*digits) == pytest.approx(np.mean(each), rel=1e-6)
 
     def test_psnr_of_equal_images_is_infinite(self, digits):
@@ -102,13 +118,17 @@ class TestSSIM:
     @pytest.mark.parametrize("kind", ["digits", "noise"])
     def test_against_the_published_formula(self, kind, request):
         """Wang et al. 2004, equations 13 to 17: weighted moments in every 11 × 11 window that fits."""
-        x, x_hat = (array[..., 0].astype(float) for array in request.getfixturevalue(kind))
+        x, x_hat = (
+            array[..., 0].astype(float) for array in request.getfixturevalue(kind)
+        )
         offsets = np.arange(-5, 6)
         weights = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
         weights /= weights.sum()
 
         def mean(array):
-            windows = np.lib.stride_tricks.sliding_window_view(array, (11, 11), axis=(1, 2))
+            windows = np.lib.stride_tricks.sliding_window_view(
+                array, (11, 11), axis=(1, 2)
+            )
             return (windows * weights).sum(axis=(-2, -1))
 
         mean_x, mean_y = mean(x), mean(x_hat)
@@ -118,7 +138,9 @@ class TestSSIM:
         similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
             (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
         )
-        assert ssim(*request.getfixturevalue(kind)) == pytest.approx(similarity.mean(), abs=1e-6)
+        assert ssim(*request.getfixturevalue(kind)) == pytest.approx(
+            similarity.mean(), abs=1e-6
+        )
 
     def test_equal_images_score_one(self, digits):
         assert ssim(digits[0], digits[0]) == pytest.approx(1)
@@ -144,19 +166,33 @@ class TestAll:
         assert type(bce_floor(digits[0])) is float
 
     def test_no_measure_is_left_out_here(self):
-        public = [name for name, _ in inspect.getmembers(metrics, inspect.isfunction) if not name.startswith("_")]
-        ours = [name for name in public if getattr(metrics, name).__module__ == metrics.__name__]
-        assert sorted(ours) == sorted([*(measure.__name__ for measure in MEASURES), "bce_floor", "quality"])
+        public = [
+            name
+            for name, _ in inspect.getmembers(metrics, inspect.isfunction)
+            if not name.startswith("_")
+        ]
+        ours = [
+            name
+            for name in public
+            if getattr(metrics, name).__module__ == metrics.__name__
+        ]
+        assert sorted(ours) == sorted(
+            [*(measure.__name__ for measure in MEASURES), "bce_floor", "quality"]
+        )
 
     @pytest.mark.parametrize("measure", MEASURES)
     def test_uint8_and_floats_give_the_same(self, measure, tiny):
         x, x_hat = tiny.x_test[:10], tiny.x_test[10:20]
-        assert measure(x, x_hat) == pytest.approx(measure(x / 255, x_hat / 255), rel=1e-5)
+        assert measure(x, x_hat) == pytest.approx(
+            measure(x / 255, x_hat / 255), rel=1e-5
+        )
 
     @pytest.mark.parametrize("measure", [*MEASURES, quality])
     def test_what_is_no_pair_of_images_is_refused(self, measure):
         images = np.zeros((2, 12, 12, 1))
-        with pytest.raises(ValueError, match=r"x has shape \(2, 12, 12, 1\), x_hat \(1, 12, 12, 1\)"):
+        with pytest.raises(
+            ValueError, match=r"x has shape \(2, 12, 12, 1\), x_hat \(1, 12, 12, 1\)"
+        ):
             measure(images, images[:1])  # numpy would broadcast it
         with pytest.raises(ValueError, match=r"^x has shape \(12, 12, 1\)"):
             measure(images[0], images)

@@ -7,7 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from cae_keras.config import CAEConfig
-from cae_keras.models import build_autoencoder, build_decoder, build_encoder, kernel_size
+from cae_keras.models import (
+    build_autoencoder,
+    build_decoder,
+    build_encoder,
+    kernel_size,
+)
 
 SIDES = (28, 14, 7, 4, 2, 1)
 KERNELS = (4, 4, 3, 4, 4)  # between two sides
@@ -27,7 +32,9 @@ def count_parameters(config):
     """Counts weights and biases layer by layer, from the formulas."""
     filters = (1, *config.filters)
     flat = SIDES[config.depth + 1] ** 2 * filters[-1]
-    total = flat * config.latent_dim + config.latent_dim + config.latent_dim * flat + flat
+    total = (
+        flat * config.latent_dim + config.latent_dim + config.latent_dim * flat + flat
+    )
     for i in range(config.depth + 1):
         kernel = KERNELS[i] ** 2 * filters[i] * filters[i + 1]
         total += kernel + filters[i + 1] + kernel + filters[i]
@@ -39,7 +46,12 @@ def count_parameters(config):
 def randomise(model, seed=0):
     """Gives biases and statistics values that show, where Keras starts with zeros and ones."""
     rng = np.random.default_rng(seed)
-    model.set_weights([w + rng.uniform(-0.4, 0.4, w.shape) * (w.ndim == 1) for w in model.get_weights()])
+    model.set_weights(
+        [
+            w + rng.uniform(-0.4, 0.4, w.shape) * (w.ndim == 1)
+            for w in model.get_weights()
+        ]
+    )
     return model
 
 
@@ -49,7 +61,9 @@ def in_plain_torch(config, images, weights):
 
     def norm_and_activate(x):
         if config.batch_norm:
-            gamma, beta, mean, variance = (next(weights)[:, None, None] for _ in range(4))
+            gamma, beta, mean, variance = (
+                next(weights)[:, None, None] for _ in range(4)
+            )
             x = gamma * (x - mean) / torch.sqrt(variance + 1e-3) + beta
         slope = config.negative_slope if config.activation == "leaky_relu" else 0
         return torch.where(x > 0, x, slope * x)
@@ -57,12 +71,18 @@ def in_plain_torch(config, images, weights):
     x = torch.from_numpy(images).permute(0, 3, 1, 2)
     for _ in config.filters:
         kernel, bias = next(weights), next(weights)
-        x = norm_and_activate(F.conv2d(x, kernel.permute(3, 2, 0, 1), bias, stride=2, padding=1))
+        x = norm_and_activate(
+            F.conv2d(x, kernel.permute(3, 2, 0, 1), bias, stride=2, padding=1)
+        )
     shape = x.shape
     kernel, bias = next(weights), next(weights)
     latents = x.permute(0, 2, 3, 1).flatten(1) @ kernel + bias
     kernel, bias = next(weights), next(weights)
-    x = (latents @ kernel + bias).reshape(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
+    x = (
+        (latents @ kernel + bias)
+        .reshape(shape[0], shape[2], shape[3], shape[1])
+        .permute(0, 3, 1, 2)
+    )
     for i in range(len(config.filters)):
         kernel, bias = next(weights), next(weights)
         x = F.conv_transpose2d(x, kernel.permute(3, 2, 0, 1), bias, stride=2, padding=1)
@@ -78,7 +98,11 @@ def images(tiny):
 
 @pytest.mark.parametrize(
     "config, published",
-    [(BASELINE, 137_441), (CAEConfig((16, 32, 32)), 68_769), (CAEConfig((32, 32), latent_dim=16), 85_649)],
+    [
+        (BASELINE, 137_441),
+        (CAEConfig((16, 32, 32)), 68_769),
+        (CAEConfig((32, 32), latent_dim=16), 85_649),
+    ],
 )
 def test_parameters_are_as_published(config, published):
     assert build_autoencoder(config).count_params() == published
@@ -104,13 +128,19 @@ def test_kernel_divides_by_the_stride_where_it_can():
 
 @pytest.mark.parametrize("entries", [1, 2, 3, 4, 5])
 def test_shapes_of_every_depth(entries):
-    encoder, decoder = (build(CAEConfig(FILTERS[:entries], 3)) for build in (build_encoder, build_decoder))
+    encoder, decoder = (
+        build(CAEConfig(FILTERS[:entries], 3))
+        for build in (build_encoder, build_decoder)
+    )
     assert encoder.input_shape == decoder.output_shape == (None, 28, 28, 1)
     assert encoder.output_shape == decoder.input_shape == (None, 3)
     for i in range(entries):
         smaller = (None, SIDES[i + 1], SIDES[i + 1], FILTERS[i])
         larger = (None, SIDES[i], SIDES[i], FILTERS[i - 1] if i else 1)
-        conv, transpose = encoder.get_layer(f"conv{i}"), decoder.get_layer(f"conv{i}_transpose")
+        conv, transpose = (
+            encoder.get_layer(f"conv{i}"),
+            decoder.get_layer(f"conv{i}_transpose"),
+        )
         assert conv.output.shape == transpose.input.shape == smaller
         assert conv.kernel_size == transpose.kernel_size == (KERNELS[i],) * 2
         assert transpose.output.shape == larger
@@ -118,9 +148,16 @@ def test_shapes_of_every_depth(entries):
 
 def test_layers_are_named_in_their_order():
     autoencoder = build_autoencoder(TRADEOFF)
-    encoder, decoder = autoencoder.get_layer("encoder"), autoencoder.get_layer("decoder")
+    encoder, decoder = (
+        autoencoder.get_layer("encoder"),
+        autoencoder.get_layer("decoder"),
+    )
     assert autoencoder.name == "autoencoder"
-    assert [layer.name for layer in autoencoder.layers] == ["images", "encoder", "decoder"]
+    assert [layer.name for layer in autoencoder.layers] == [
+        "images",
+        "encoder",
+        "decoder",
+    ]
     assert [layer.name for layer in encoder.layers] == [
         "images", "conv0", "conv0_norm", "conv0_leaky_relu", "conv1", "conv1_norm", "conv1_leaky_relu",
         "conv2", "conv2_norm", "conv2_leaky_relu", "flatten", "latents",
@@ -142,7 +179,9 @@ def test_no_layer_name_comes_twice(config):
 def test_weights_come_encoder_first_and_layer_by_layer(config):
     autoencoder = randomise(build_autoencoder(config))
     parts = [autoencoder.get_layer(name) for name in ("encoder", "decoder")]
-    expected = [w for part in parts for layer in part.layers for w in layer.get_weights()]
+    expected = [
+        w for part in parts for layer in part.layers for w in layer.get_weights()
+    ]
     weights = autoencoder.get_weights()
     assert len(weights) == len(expected)
     for found, wanted in zip(weights, expected, strict=True):
@@ -153,25 +192,38 @@ def test_weights_come_encoder_first_and_layer_by_layer(config):
 def test_plain_torch_gives_the_same(config, images):
     autoencoder = randomise(build_autoencoder(config))
     latents, reconstructions = in_plain_torch(config, images, autoencoder.get_weights())
-    encoder, decoder = autoencoder.get_layer("encoder"), autoencoder.get_layer("decoder")
+    encoder, decoder = (
+        autoencoder.get_layer("encoder"),
+        autoencoder.get_layer("decoder"),
+    )
     np.testing.assert_allclose(encoder.predict(images, verbose=0), latents, atol=1e-5)
-    np.testing.assert_allclose(decoder.predict(latents, verbose=0), reconstructions, atol=1e-5)
-    np.testing.assert_allclose(autoencoder.predict(images, verbose=0), reconstructions, atol=1e-5)
+    np.testing.assert_allclose(
+        decoder.predict(latents, verbose=0), reconstructions, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        autoencoder.predict(images, verbose=0), reconstructions, atol=1e-5
+    )
 
 
 def test_batch_norm_uses_the_batch_while_it_trains(images):
     """With the others in the batch an image changes, and only in training mode."""
     autoencoder = build_autoencoder(NORM)
     alone, together = images[:1], images
-    infer = [autoencoder(x, training=False)[0].detach().numpy() for x in (alone, together)]
-    train = [autoencoder(x, training=True)[0].detach().numpy() for x in (alone, together)]
+    infer = [
+        autoencoder(x, training=False)[0].detach().numpy() for x in (alone, together)
+    ]
+    train = [
+        autoencoder(x, training=True)[0].detach().numpy() for x in (alone, together)
+    ]
     np.testing.assert_allclose(*infer, atol=1e-5)
     assert np.abs(train[0] - train[1]).max() > 1e-3
 
 
 def test_the_activation_and_its_slope_are_used(images):
     def reconstruct(activation, slope):
-        model = build_autoencoder(CAEConfig(activation=activation, negative_slope=slope))
+        model = build_autoencoder(
+            CAEConfig(activation=activation, negative_slope=slope)
+        )
         model.set_weights(weights)
         return model.predict(images, verbose=0)
 
@@ -186,7 +238,11 @@ def test_the_activation_and_its_slope_are_used(images):
 
 @pytest.mark.parametrize("config", [BASELINE, TRADEOFF])
 def test_reconstructions_are_images_whatever_the_latents(config):
-    latents = np.random.default_rng(0).normal(scale=100, size=(16, config.latent_dim)).astype("float32")
+    latents = (
+        np.random.default_rng(0)
+        .normal(scale=100, size=(16, config.latent_dim))
+        .astype("float32")
+    )
     reconstructions = randomise(build_decoder(config)).predict(latents, verbose=0)
     assert reconstructions.dtype == np.float32
     assert reconstructions.shape == (16, 28, 28, 1)
@@ -198,8 +254,12 @@ def test_a_saved_model_comes_back(config, images, tmp_path):
     autoencoder = randomise(build_autoencoder(config))
     autoencoder.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded.predict(images, verbose=0), autoencoder.predict(images, verbose=0))
-    assert [layer.name for layer in loaded.layers] == [layer.name for layer in autoencoder.layers]
+    np.testing.assert_array_equal(
+        loaded.predict(images, verbose=0), autoencoder.predict(images, verbose=0)
+    )
+    assert [layer.name for layer in loaded.layers] == [
+        layer.name for layer in autoencoder.layers
+    ]
 
 
 def test_two_models_share_nothing():

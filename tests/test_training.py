@@ -15,7 +15,9 @@ from cae_keras.metrics import bce, excess_bce
 from cae_keras.training import one_cycle, train
 
 CONFIG = CAEConfig(filters=(8, 16), latent_dim=8, batch_norm=True)
-RECIPE = Recipe(images=200, epochs=2, warmup=0.25)  # 4 steps an epoch, the last one with 8 images
+RECIPE = Recipe(
+    images=200, epochs=2, warmup=0.25
+)  # 4 steps an epoch, the last one with 8 images
 
 TRAIN_ELSEWHERE = """
 import sys
@@ -49,12 +51,16 @@ def rate_by_formula(recipe, step):
 
 
 def same_bits(weights, others):
-    return len(weights) == len(others) and all(a.tobytes() == b.tobytes() for a, b in zip(weights, others, strict=True))
+    return len(weights) == len(others) and all(
+        a.tobytes() == b.tobytes() for a, b in zip(weights, others, strict=True)
+    )
 
 
 class TestSameBits:
     @pytest.mark.parametrize("threads", [1, 2, 3])
-    def test_whatever_the_threads_and_the_random_numbers_drawn_before(self, run, tiny, threads):
+    def test_whatever_the_threads_and_the_random_numbers_drawn_before(
+        self, run, tiny, threads
+    ):
         before = torch.get_num_threads()
         try:
             torch.set_num_threads(threads)
@@ -69,7 +75,9 @@ class TestSameBits:
     def test_in_another_process(self, run, tiny, tmp_path, start_python):
         np.savez(tmp_path / "tiny.npz", **vars(tiny))
         arguments = (tmp_path / "tiny.npz", tmp_path / "weights.npz")
-        process = start_python(TRAIN_ELSEWHERE, *arguments, OMP_NUM_THREADS="2", MKL_NUM_THREADS="2")
+        process = start_python(
+            TRAIN_ELSEWHERE, *arguments, OMP_NUM_THREADS="2", MKL_NUM_THREADS="2"
+        )
         printed = process.communicate(timeout=100)
         assert process.returncode == 0, printed
         with np.load(tmp_path / "weights.npz") as weights:
@@ -78,7 +86,9 @@ class TestSameBits:
     def test_another_seed_gives_others(self, run, tiny):
         other = train(CONFIG, RECIPE, 1, tiny)
         kernels = [i for i, w in enumerate(run.weights) if w.ndim > 1]
-        assert not any(np.array_equal(run.weights[i], other.weights[i]) for i in kernels)
+        assert not any(
+            np.array_equal(run.weights[i], other.weights[i]) for i in kernels
+        )
 
     def test_numpy_seeds_are_seeds(self, run, tiny):
         again = train(CONFIG, RECIPE, np.int64(0), tiny)
@@ -98,9 +108,15 @@ class TestWhatIsLookedAt:
         guarded = Guarded(x_train=tiny.x_train, x_val=tiny.x_val)
         assert same_bits(train(CONFIG, RECIPE, 0, guarded).weights, run.weights)
 
-    def test_only_the_first_images_and_no_validation_image_decide_the_weights(self, run, tiny):
-        x_train = np.concatenate([tiny.x_train[: RECIPE.images], 255 - tiny.x_train[RECIPE.images :]])
-        other = train(CONFIG, RECIPE, 0, replace(tiny, x_train=x_train, x_val=255 - tiny.x_val))
+    def test_only_the_first_images_and_no_validation_image_decide_the_weights(
+        self, run, tiny
+    ):
+        x_train = np.concatenate(
+            [tiny.x_train[: RECIPE.images], 255 - tiny.x_train[RECIPE.images :]]
+        )
+        other = train(
+            CONFIG, RECIPE, 0, replace(tiny, x_train=x_train, x_val=255 - tiny.x_val)
+        )
         assert same_bits(other.weights, run.weights)
         assert other.history["loss"] == run.history["loss"]
         assert other.history["val_loss"] != run.history["val_loss"]
@@ -108,7 +124,10 @@ class TestWhatIsLookedAt:
     def test_the_last_of_the_first_images_too(self, run, tiny):
         x_train = tiny.x_train.copy()
         x_train[RECIPE.images - 1] = 255 - x_train[RECIPE.images - 1]
-        assert not same_bits(train(CONFIG, RECIPE, 0, replace(tiny, x_train=x_train)).weights, run.weights)
+        assert not same_bits(
+            train(CONFIG, RECIPE, 0, replace(tiny, x_train=x_train)).weights,
+            run.weights,
+        )
 
 
 class TestHistory:
@@ -120,7 +139,9 @@ class TestHistory:
         assert min(run.history["seconds"]) > 0
 
     def test_validation_loss_is_the_bce_of_the_final_weights(self, run, tiny):
-        assert run.history["val_loss"][-1] == pytest.approx(bce(tiny.x_val, run.reconstruct(tiny.x_val)), abs=1e-4)
+        assert run.history["val_loss"][-1] == pytest.approx(
+            bce(tiny.x_val, run.reconstruct(tiny.x_val)), abs=1e-4
+        )
 
     def test_learning_rate_is_that_after_the_last_step_of_the_epoch(self, run):
         expected = [rate_by_formula(RECIPE, step) for step in (4, 8)]
@@ -128,14 +149,23 @@ class TestHistory:
 
     def test_loss_falls(self, tiny):
         recipe = Recipe(images=300, epochs=6, batch_size=32)
-        history = train(CAEConfig(filters=(8, 16), latent_dim=8), recipe, 0, tiny).history
+        history = train(
+            CAEConfig(filters=(8, 16), latent_dim=8), recipe, 0, tiny
+        ).history
         assert history["loss"][0] > history["loss"][2] > history["loss"][-1]
         assert history["val_loss"][-1] < history["val_loss"][0]
 
 
 def test_a_few_images_can_be_learnt_by_heart(tiny):
     """A network that learns can bring twelve images near their floor, where the mean image is far away."""
-    few = Mnist(tiny.x_train[:12], tiny.y_train[:12], tiny.x_val[:1], tiny.y_val[:1], tiny.x_test, tiny.y_test)
+    few = Mnist(
+        tiny.x_train[:12],
+        tiny.y_train[:12],
+        tiny.x_val[:1],
+        tiny.y_val[:1],
+        tiny.x_test,
+        tiny.y_test,
+    )
     recipe = Recipe(images=12, epochs=200, batch_size=12, peak_learning_rate=1e-2)
     run = train(CAEConfig(filters=(16, 32, 32), latent_dim=16), recipe, 0, few)
     mean = np.broadcast_to(mean_image(few.x_train), few.x_train.shape)
@@ -158,8 +188,19 @@ class TestOneCycle:
     )
     def test_rate_follows_the_formula(self, recipe):
         rate, steps, warmup = one_cycle(recipe), recipe.steps, warmup_steps(recipe)
-        for step in {0, 1, warmup // 2, warmup - 1, warmup, warmup + 1, (warmup + steps) // 2, steps - 1} - {-1}:
-            assert float(rate(step)) == pytest.approx(rate_by_formula(recipe, step), rel=1e-4, abs=1e-9), step
+        for step in {
+            0,
+            1,
+            warmup // 2,
+            warmup - 1,
+            warmup,
+            warmup + 1,
+            (warmup + steps) // 2,
+            steps - 1,
+        } - {-1}:
+            assert float(rate(step)) == pytest.approx(
+                rate_by_formula(recipe, step), rel=1e-4, abs=1e-9
+            ), step
         assert float(rate(steps)) == pytest.approx(0, abs=1e-9)
 
     def test_its_corners_are_those_of_the_design(self):
@@ -174,7 +215,9 @@ class TestOneCycle:
 class TestErrors:
     @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "0", None])
     def test_seeds(self, tiny, seed):
-        with pytest.raises(ValueError, match=r"must be an integer from 0 to 2\*\*32 - 1") as error:
+        with pytest.raises(
+            ValueError, match=r"must be an integer from 0 to 2\*\*32 - 1"
+        ) as error:
             train(CONFIG, RECIPE, seed, tiny)
         assert f"seed={seed!r}" in str(error.value)
 
@@ -184,7 +227,12 @@ class TestErrors:
 
     @pytest.mark.parametrize("array", ["x_train", "x_val"])
     @pytest.mark.parametrize(
-        "bad", [np.zeros((300, 28, 28, 1), int), np.zeros((300, 28, 28)), np.full((300, 28, 28, 1), 2.0)]
+        "bad",
+        [
+            np.zeros((300, 28, 28, 1), int),
+            np.zeros((300, 28, 28)),
+            np.full((300, 28, 28, 1), 2.0),
+        ],
     )
     def test_what_is_no_image_is_named(self, tiny, array, bad):
         data = SimpleNamespace(**{**vars(tiny), array: bad})
@@ -216,7 +264,9 @@ class TestRun:
         whole = run.reconstruct(images)
         assert len(whole) == 1_010
         for part in (slice(0, 10), slice(995, 1_010)):
-            np.testing.assert_allclose(run.reconstruct(images[part]), whole[part], atol=1e-5)
+            np.testing.assert_allclose(
+                run.reconstruct(images[part]), whole[part], atol=1e-5
+            )
 
     def test_what_is_no_image_is_refused(self, run):
         for use in (run.encode, run.reconstruct):
@@ -238,4 +288,6 @@ def test_progress_shows_the_validation_bce(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("CAE_PROGRESS", str(tmp_path / "progress"))
     config = CAEConfig((16, 32, 32), 16, True, "leaky_relu")
     value = train(config, Recipe(images=100, epochs=1), 0, tiny).history["val_loss"][-1]
-    assert f"validation BCE {value:.4f}" in (tmp_path / "progress").read_text(encoding="utf-8")
+    assert f"validation BCE {value:.4f}" in (tmp_path / "progress").read_text(
+        encoding="utf-8"
+    )

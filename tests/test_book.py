@@ -1,0 +1,294 @@
+"""The pages keep their form, and the extension does what it says, tried on a book of one page."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cae_keras
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path for path in (ROOT / "book").glob("*.md"))
+CHAPTERS = [path for path in PAGES if "{code-cell}" in path.read_text("utf-8")]
+CELL = re.compile(
+    r"^```\{code-cell\}[^\n]*\n(?:---\n(.*?)\n---\n)?(.*?)^```", re.M | re.S
+)
+
+
+def cells(path):
+    """Yields the options and the code of each cell of a page."""
+    for options, code in CELL.findall(path.read_text("utf-8")):
+        yield yaml.safe_load(options or "{}"), code
+
+
+def toc_files(entry):
+    for key, value in entry.items():
+        if key in ("root", "file"):
+            yield value
+        elif isinstance(value, list):
+            for below in value:
+                yield from toc_files(below)
+
+
+def test_both_tables_of_contents_read_the_same_and_list_every_page():
+    assert (ROOT / "_toc.yml").read_text() == (ROOT / "book" / "_toc.yml").read_text()
+    listed = list(toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text())))
+    assert sorted(listed) == [page.stem for page in PAGES]
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+def test_a_chapter_says_first_what_to_do_learn_and_need(page):
+    text = page.read_text("utf-8")
+    head, rest = text.split("\n## ", 1)
+    for words in (
+        "**What you will do.**",
+        "**What you will learn.**",
+        "**What you need.**",
+    ):
+        assert words in head
+    assert "\n## Further reading\n" in rest
+    if page.stem != "index":
+        assert "\n## Exercises\n" in rest
+        asked, answered = (
+            re.findall(r":label: (\S+)", rest),
+            re.findall(r"\{solution-start\} (\S+)", rest),
+        )
+        assert asked
+        assert asked == answered
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+def test_code_of_a_page_fits_its_column_and_uses_public_names_only(page):
+    for _, code in cells(page):
+        assert max(map(len, code.splitlines())) <= 88
+        for node in ast.walk(ast.parse(code)):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "cae"
+            ):
+                assert node.attr in cae_keras.__all__
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "cae_keras"
+            ):
+                assert {alias.name for alias in node.names} <= {"pictures", "plots"}
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+def test_every_figure_outside_a_solution_has_a_name_and_a_caption(page):
+    text = re.sub(
+        r":::\{solution-start\}.*?:::\{solution-end\}",
+        "",
+        page.read_text("utf-8"),
+        flags=re.S,
+    )
+    found = [
+        (yaml.safe_load(options or "{}"), code) for options, code in CELL.findall(text)
+    ]
+    drawing = [
+        options
+        for options, code in found
+        if re.search(r"^(plots|pictures)\.\w+\(", code, re.M)
+    ]
+    assert drawing
+    for options in drawing:
+        figure = options["mystnb"]["figure"]
+        assert figure["name"].startswith("fig-")
+        assert len(figure["caption"].split()) > 5
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+def test_every_glued_number_of_a_sentence_comes_from_a_cell(page):
+    text = page.read_text("utf-8")
+    used = set(re.findall(r"\{glue:text\}`([\w-]+)", text))
+    made = set(re.findall(r"glue\(\"([\w-]+)\"", text))
+    assert used == made
+
+
+def test_without_a_terminal_or_a_build_the_package_never_touches_the_book():
+    for path in (ROOT / "cae_keras").glob("*.py"):
+        assert "_ext" not in path.read_text("utf-8")
+
+
+# A book of one page
+
+
+PAGE = """---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {name: python3, display_name: Python 3}
+---
+# One page
+
+```{code-cell} ipython3
+import os
+from cae_keras.figure import Figure
+from cae_keras.progress import progress_bar
+
+with progress_bar(3, "counting to three", unit="step") as bar:
+    bar.update(3)
+with open("executed.txt", "a") as file:
+    file.write("once ")
+Figure(2, 1, alt="an empty figure, " + os.environ.get("CAE_PRESET", "full"))
+```
+"""
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """The book's settings and extension, the package, and one page."""
+    shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext")
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copytree(
+        ROOT / "cae_keras",
+        tmp_path / "cae_keras",
+        ignore=shutil.ignore_patterns("mnist"),
+    )
+    for name in ("_config.yml", "book/references.bib"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for folder in (tmp_path, tmp_path / "book"):
+        (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (tmp_path / "book" / "index.md").write_text(PAGE)
+    return tmp_path
+
+
+def build(book, *options, preset="quick"):
+    """Runs `jupyter-book build book` and returns the finished process."""
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        "book",
+        *options,
+    ]
+    environment = {**os.environ, "CAE_PRESET": preset}
+    return subprocess.run(
+        command, cwd=book, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def executions(book):
+    return (book / "book" / "executed.txt").read_text().count("once")
+
+
+def test_a_page_is_built_with_banner_alt_text_and_visible_progress_and_executed_when_it_must_be(
+    small_book,
+):
+    done = build(small_book, "-n", "-W", "--keep-going")
+    page = small_book / "_build" / "html" / "index.html"
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "quick build" in page.read_text("utf-8")
+    assert 'alt="an empty figure, quick"' in page.read_text("utf-8")
+    assert "counting to three: 100%" in done.stderr
+    assert "counting to three" not in re.sub(
+        r"<span.*?</span>", "", page.read_text("utf-8")
+    )
+    assert executions(small_book) == 1
+
+    build(small_book)
+    assert executions(small_book) == 1, "nothing has changed"
+
+    with open(small_book / "cae_keras" / "figure.py", "a") as file:
+        file.write("\n# changed\n")
+    build(small_book)
+    assert executions(small_book) == 2, "the package has changed"
+
+    build(small_book, preset="full")
+    assert executions(small_book) == 3, "the preset has changed"
+    assert "quick build" not in page.read_text("utf-8")
+    assert 'alt="an empty figure, full"' in page.read_text("utf-8")
+
+
+def test_a_page_that_raises_makes_the_build_fail_with_page_cell_and_error(small_book):
+    page = small_book / "book" / "index.md"
+    page.write_text(
+        PAGE
+        + "\n```{code-cell} ipython3\nraise RuntimeError('a mistake on purpose')\n```\n"
+    )
+    done = build(small_book)
+    assert done.returncode != 0
+    for words in ("book/index.md", "raise RuntimeError", "a mistake on purpose"):
+        assert words in done.stdout + done.stderr
+
+
+def test_an_unknown_preset_is_refused_with_the_choices(small_book):
+    done = build(small_book, preset="quik")
+    assert done.returncode != 0
+    assert (
+        "CAE_PRESET='quik': it must be one of 'full', 'quick'"
+        in done.stdout + done.stderr
+    )
+
+
+def test_after_a_build_that_was_killed_the_next_starts_clean(small_book):
+    build(small_book)
+    page = small_book / "_build" / "html" / "index.html"
+    whole = page.read_text("utf-8")
+    page.write_text(whole[:100], "utf-8")
+    (small_book / "_build" / ".unfinished").touch()
+    done = build(small_book)
+    assert done.returncode == 0
+    assert len(page.read_text("utf-8")) > 0.9 * len(whole)
+    assert not (small_book / "_build" / ".unfinished").exists()
+
+
+# The built book, where there is one: the gate builds it first
+
+
+class Page(HTMLParser):
+    """What a built page shows and asks for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.asked = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("img", "script") and attributes.get("src"):
+            self.asked.append(attributes["src"])
+        if (
+            tag == "link"
+            and attributes.get("rel") != "canonical"
+            and attributes.get("href")
+        ):
+            self.asked.append(attributes["href"])
+
+
+@pytest.fixture(params=[page.stem for page in PAGES])
+def built(request):
+    path = ROOT / "_build" / "html" / f"{request.param}.html"
+    if not os.environ.get("CAE_BUILT"):
+        pytest.skip(
+            "CAE_BUILT is not set: build the book, then set it to check the built pages"
+        )
+    return path.read_text("utf-8")
+
+
+def test_every_image_of_a_built_page_has_an_alternative_text(built):
+    for image in Page(built).images:
+        assert image.get("alt"), image["src"]
+
+
+def test_a_built_page_asks_no_other_host(built):
+    assert not [
+        address for address in Page(built).asked if re.match(r"(https?:)?//", address)
+    ]
+
+
+def test_a_built_page_shows_neither_warnings_nor_errors(built):
+    assert "output stderr" not in built
+    assert "Traceback" not in built
+
+
+def test_every_page_of_a_quick_build_says_so(built):
+    assert ("This is a <strong>quick build" in built) == (
+        os.environ["CAE_BUILT"] == "quick"
+    )
