@@ -1,6 +1,7 @@
 """What any model must beat: the mean image, and PCA, the best linear code."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class PCA:
             clip: Whether pixels are clipped to [0, 1], which a linear code leaves.
 
         Raises:
-            ValueError: If `k` is not between 0 and the number of pixels.
+            ValueError: If `k` is no integer from 0 to the number of pixels.
         """
         flat = self.encode(x, k) @ self._first(k) + self.mean
         return (
@@ -60,10 +61,10 @@ class PCA:
         )
 
     def _first(self, k: int) -> np.ndarray:
-        if not 0 <= k <= len(self.components):
+        if not isinstance(k, Integral) or not 0 <= k <= len(self.components):
             raise ValueError(
-                f"k={k!r}: it must be between 0 and {len(self.components)}, the number "
-                "of pixels"
+                f"k={k!r}: it must be an integer from 0 to {len(self.components)}, "
+                "the number of pixels"
             )
         return self.components[:k]
 
@@ -83,6 +84,9 @@ def fit_pca(x_train: np.ndarray) -> PCA:
     """
     flat = to_float(x_train, "x_train").reshape(len(x_train), -1)
     mean = flat.mean(axis=0, dtype=np.float64)
-    centred = flat - mean
-    _, eigenvectors = np.linalg.eigh(centred.T @ centred)  # in ascending order
+    scatter = np.zeros((mean.size, mean.size))
+    for start in range(0, len(flat), 5_000):  # in blocks, to save memory
+        centred = flat[start : start + 5_000] - mean
+        scatter += centred.T @ centred
+    _, eigenvectors = np.linalg.eigh(scatter)  # in ascending order
     return PCA(mean, eigenvectors.T[::-1])

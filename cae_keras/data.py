@@ -20,6 +20,8 @@ from pathlib import Path
 import filelock
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.download.util import DownloadError
 
 from cae_keras.config import IMAGE_SHAPE
 
@@ -144,7 +146,7 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
             builder = _open(data_dir)
             if not builder.is_prepared():
                 builder = _prepare(data_dir)
-    except OSError as error:
+    except (OSError, DownloadError) as error:
         raise DataError(
             f"MNIST could not be prepared in {data_dir}: {error}. Set TFDS_DATA_DIR to "
             "a folder that can be written, and see that the four files are in "
@@ -205,7 +207,7 @@ def _prepare(data_dir: Path) -> MnistIdx:
         )
         try:
             builder.download_and_prepare(download_config=config)
-        except tfds.download.NonMatchingChecksumError as error:
+        except NonMatchingChecksumError as error:
             raise DataError(
                 f"{error}\nThe file is damaged. Restore it (`git checkout "
                 "cae_keras/mnist`), or delete it, "

@@ -11,6 +11,7 @@ from skimage.metrics import structural_similarity
 from cae_keras.images import to_float
 
 EPSILON = 1e-7  # as in Keras: pixels are clipped to [ε, 1 − ε] before the logarithm
+BLOCK = 1_000  # images at a time, to save memory
 
 
 def bce(x: np.ndarray, x_hat: np.ndarray) -> float:
@@ -72,8 +73,8 @@ def ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
     """Returns the structural similarity, averaged over images; 1 for equal images.
 
     The window is the published one, 11 × 11 Gaussian weights with σ = 1.5. The images
-    are laid below each other, so that scikit-image is called once; the pixels whose
-    window would reach into a neighbour are left out, which are just those that
+    are laid below each other, so that scikit-image is called once for many; the pixels
+    whose window would reach into a neighbour are left out, which are just those that
     scikit-image leaves out of a single image.
 
     Raises:
@@ -90,12 +91,16 @@ def ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
             f"x has shape {x.shape}: SSIM needs images of at least 11 × 11 pixels, the "
             "size of its window"
         )
-    _, similarity = structural_similarity(
-        x.reshape(n * height, width), x_hat.reshape(n * height, width),
-        data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-        full=True,
-    )  # fmt: skip
-    return float(similarity.reshape(n, height, width)[:, 5:-5, 5:-5].mean())
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        block = slice(start, start + BLOCK)
+        _, similarity = structural_similarity(
+            x[block].reshape(-1, width), x_hat[block].reshape(-1, width), full=True,
+            data_range=1.0, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False,
+        )  # fmt: skip
+        total += similarity.reshape(-1, height, width)[:, 5:-5, 5:-5].sum()
+    return float(total / (n * (height - 10) * (width - 10)))
 
 
 def quality(x: np.ndarray, x_hat: np.ndarray) -> dict[str, float]:

@@ -5,8 +5,10 @@ import sys
 
 from tqdm import tqdm
 
+FORMAT = "{desc} |{bar:12}| {percentage:3.0f} %, {remaining} left{postfix}"
 
-def progress_bar(total: int, label: str, unit: str) -> tqdm:
+
+def progress_bar(total: int, label: str) -> tqdm:
     """Returns a progress bar with an estimate of what is left, a context manager.
 
     What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`,
@@ -14,19 +16,17 @@ def progress_bar(total: int, label: str, unit: str) -> tqdm:
     stderr if somebody is watching: a terminal, or a notebook.
 
     Args:
-        total: How many units there are.
+        total: How many steps there are.
         label: What is going on, in a few words.
-        unit: What is counted.
     """
     path = os.environ.get("CAE_PROGRESS")
-    stream = open(path, "a", encoding="utf-8") if path else sys.stderr  # noqa: SIM115 - closed with the process
+    stream = open(path, "a", encoding="utf-8") if path else sys.stderr  # noqa: SIM115
     watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
     return tqdm(
         total=total,
         desc=label,
-        unit=unit,
         file=stream,
         disable=not watched,
-        ncols=100,
+        bar_format=FORMAT,
         mininterval=0.5,
     )

@@ -86,9 +86,9 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
             than the recipe asks for.
     """
     check_run(recipe, seed, data)
-    x, x_val = to_float(data.x_train[: recipe.images]), to_float(data.x_val)
-    label = f"training {_brief(config)}, seed {seed}"
-    with one_thread(), progress_bar(recipe.steps, label, unit="step") as bar:
+    x = to_float(data.x_train[: recipe.images], "x_train")
+    x_val = to_float(data.x_val, "x_val")
+    with one_thread(), progress_bar(recipe.steps, _label(config, seed)) as bar:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
         optimizer = keras.optimizers.Adam(one_cycle(recipe))
@@ -129,10 +129,10 @@ def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule
         `CosineDecay` with a warm-up is that cycle without its last phase.
 
     Example:
-        >>> float(one_cycle(Recipe())(0))
+        >>> round(float(one_cycle(Recipe())(0)), 6)
         0.00016
     """
-    warmup = round(recipe.warmup * recipe.steps)
+    warmup = int(recipe.warmup * recipe.steps)
     peak = recipe.peak_learning_rate
     if warmup == 0:
         return keras.optimizers.schedules.CosineDecay(peak, recipe.steps)
@@ -171,6 +171,8 @@ class _Observer(keras.callbacks.Callback):
         self.bar.set_postfix_str(f"validation BCE {logs['val_loss']:.4f}")
 
 
-def _brief(config: CAEConfig) -> str:
+def _label(config: CAEConfig, seed: int) -> str:
+    filters = "-".join(map(str, config.filters))
     norm = ", batch norm" if config.batch_norm else ""
-    return f"{config.filters}, {config.latent_dim} latents, {config.activation}{norm}"
+    what = f"{filters}, {config.latent_dim} latents, {config.activation}{norm}"
+    return f"{what}, seed {seed}"

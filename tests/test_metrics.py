@@ -151,6 +151,16 @@ class TestSSIM:
             ssim(np.zeros(shape), np.zeros(shape))
         assert str(shape) in str(error.value)
 
+    def test_many_images_weigh_the_same(self, mnist):
+        """More images than are measured at a time, in numbers that do not divide."""
+        x = mnist.x_test[:1_010]
+        x_hat = np.roll(x, 1, axis=2)
+        parts = [slice(0, 603), slice(603, 1_010)]
+        expected = (
+            sum(len(x[part]) * ssim(x[part], x_hat[part]) for part in parts) / 1_010
+        )
+        assert ssim(x, x_hat) == pytest.approx(expected, rel=1e-9)
+
     def test_ten_thousand_images_take_seconds(self, mnist):
         start = time.perf_counter()
         ssim(mnist.x_test, np.roll(mnist.x_test, 1, axis=2))

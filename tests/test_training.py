@@ -278,7 +278,7 @@ def test_progress_goes_where_the_build_asks(tiny, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("CAE_PROGRESS", str(tmp_path / "progress"))
     train(CONFIG, RECIPE, 7, tiny)
     text = (tmp_path / "progress").read_text(encoding="utf-8")
-    for part in ("(8, 16)", "8 latents", "relu", "batch norm", "seed 7", "8/8"):
+    for part in ("8-16", "8 latents", "relu", "batch norm", "seed 7", "100 %"):
         assert part in text
     assert capfd.readouterr() == ("", "")
 

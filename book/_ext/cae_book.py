@@ -6,6 +6,7 @@ texts from figures, puts a banner on quick builds, and cleans up after a build t
 killed.
 """
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -19,7 +20,6 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "cae_keras"
-sys.path.insert(0, str(ROOT))
 logger = logging.getLogger(__name__)
 
 
@@ -52,10 +52,13 @@ def start_clean(app, config):
 
 def choose_preset(app, config):
     """Reads the preset: a change executes pages again; a quick build gets a banner."""
-    from cae_keras.config import get_preset
-
+    # The module alone: importing the package would load Keras, which takes seconds.
+    spec = importlib.util.spec_from_file_location("cae_config", PACKAGE / "config.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
     try:
-        preset = get_preset()
+        preset = module.get_preset()
     except ValueError as error:
         raise ConfigError(str(error)) from error
     config.cae_build = repr(preset)
@@ -129,7 +132,10 @@ class Progress:
             text = file.read()
             self.position = file.tell()
         if self.terminal:
-            sys.stderr.write(text)
+            columns = (
+                shutil.get_terminal_size().columns - 1
+            )  # a wrapped bar stays behind
+            sys.stderr.write("\r".join(part[:columns] for part in text.split("\r")))
         elif lines := [
             line for line in text.replace("\n", "\r").split("\r") if line.strip()
         ]:
