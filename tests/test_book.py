@@ -82,6 +82,12 @@ def test_code_of_a_page_fits_its_column_and_uses_public_names_only(page):
 
 
 @pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+def test_a_page_imports_the_package_before_keras(page):
+    first = next(cells(page))[1].splitlines()[0]
+    assert first.startswith("import cae_keras as cae"), "it selects the backend"
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
 def test_every_figure_outside_a_solution_has_a_name_and_a_caption(page):
     text = re.sub(
         r":::\{solution-start\}.*?:::\{solution-end\}",
