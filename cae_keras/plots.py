@@ -3,61 +3,42 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import LogLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from cae_keras.figure import BASELINE, FLOOR, PALETTE, WIDTH, Figure, styled
 
 
 @styled
 def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Figure:
-    """Draws training and validation BCE an epoch: mean over seeds, band over all.
+    """Draws BCE an epoch, and what is above its floor: mean over seeds, band over all.
 
     Args:
         histories: For each model a name and the histories of its runs, one a seed.
-        floor: The BCE that no model can pass, drawn as a line.
+        floor: BCE(x, x) of the validation images, which no model can pass.
     """
+    figure = Figure(WIDTH, 3.4, "")
+    left, right = figure.subplots(1, 2)
     said = []
-    figure = Figure(WIDTH, 3.6, "")
-    axis = figure.subplots()
     for name, color in zip(histories, _colors(histories), strict=True):
-        for kind, line in (("val_loss", "-"), ("loss", ":")):
-            values = np.array([history[kind] for history in histories[name]])
-            epochs = np.arange(1, values.shape[1] + 1)
-            label = f"{name}, {'validation' if kind == 'val_loss' else 'training'}"
-            axis.plot(
-                epochs,
-                values.mean(axis=0),
-                line,
-                color=color,
-                label=label,
-                marker="o",
-                markersize=3.5,
-            )
-            if len(values) > 1:
-                axis.fill_between(
-                    epochs,
-                    values.min(axis=0),
-                    values.max(axis=0),
-                    color=color,
-                    alpha=0.2,
-                    lw=0,
-                )
-            if kind == "val_loss":
-                first, last = values.mean(axis=0)[[0, -1]]
-                said.append(
-                    f"{name} goes from {first:.4f} after the first epoch to {last:.4f} "
-                    "after the last"
-                )
-    axis.axhline(
-        floor, color=FLOOR, ls="--", lw=1.2, label=f"floor, BCE(x, x) = {floor:.4f}"
-    )
-    axis.set(
-        xlabel="epoch", ylabel="binary cross-entropy per pixel (nats)", xticks=epochs
-    )
-    axis.legend()
+        training, validation = (
+            np.array([history[kind] for history in histories[name]])
+            for kind in ("loss", "val_loss")
+        )
+        _line_and_band(left, training, f"{name}, training", color, ":")
+        _line_and_band(left, validation, f"{name}, validation", color)
+        _line_and_band(right, validation - floor, name, color)
+        first, last = validation.mean(axis=0)[[0, -1]]
+        said.append(f"{name} goes from {first:.4f} to {last:.4f}")
+    epochs = np.arange(1, validation.shape[1] + 1)
+    left.axhline(floor, color=FLOOR, ls="--", lw=1.2, label=f"floor {floor:.4f}")
+    left.legend(fontsize=9)
+    left.set(xlabel="epoch", ylabel="BCE per pixel (nats)", xticks=epochs)
+    right.set(xlabel="epoch", ylabel="validation BCE above the floor", xticks=epochs)
+    right.set_yscale("log")
+    _plain_log_ticks(right.yaxis)
     figure.alt = (
-        f"Validation loss over {len(epochs)} epochs: {'; '.join(said)}. "
-        f"The floor is {floor:.4f}."
+        f"Validation BCE from the first to the last of {len(epochs)} epochs: "
+        f"{'; '.join(said)}. The floor is {floor:.4f}."
     )
     return figure
 
@@ -125,9 +106,8 @@ def error_by_size(
         ylabel="mean squared error per pixel",
     )
     axis.set_xticks(sizes, [str(size) for size in sizes])
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.minorticks_off()
+    axis.xaxis.minorticks_off()
+    _plain_log_ticks(axis.yaxis)
     axis.legend()
     return figure
 
@@ -185,6 +165,23 @@ def latent_use(latents: np.ndarray) -> Figure:
     right.grid(visible=False)
     figure.colorbar(shown, ax=right, label="correlation", shrink=0.9)
     return figure
+
+
+def _line_and_band(axis, values: np.ndarray, label: str, color: str, line: str = "-"):
+    """Draws the mean of `(runs, epochs)`, and a band over all if there are several."""
+    epochs = np.arange(1, values.shape[1] + 1)
+    mean = values.mean(axis=0)
+    axis.plot(epochs, mean, line, color=color, label=label, marker="o", markersize=3.5)
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axis.fill_between(epochs, low, high, color=color, alpha=0.2, lw=0)
+
+
+def _plain_log_ticks(axis):
+    """Labels a logarithmic axis with 1, 2, 5 and their tenfolds, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _colors(names) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from cae_keras import Mnist, fit_pca, load_mnist
 
@@ -18,6 +19,18 @@ def plain_environment(monkeypatch):
     """Takes away what the caller may have set for a build."""
     for name in ("CAE_PRESET", "CAE_SEEDS", "CAE_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """No test reaches the network, nor does a thread of TFDS that outlives its test and would retry for minutes."""
+
+    def get(*_, **__):
+        raise requests.ConnectionError("the network is down")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.Session, "get", get)
+        yield
 
 
 @pytest.fixture(scope="session")

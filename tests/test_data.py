@@ -327,7 +327,7 @@ class TestDownload:
 
     @pytest.fixture
     def network(self, embedded, monkeypatch):
-        """Makes `requests` answer every address with a status and the content of the official file."""
+        """Takes the embedded files away; called, it makes `requests` answer with the official ones, if it may."""
         for name in MD5:
             (embedded / name).unlink()
 
@@ -362,14 +362,8 @@ class TestDownload:
             load_mnist(tmp_path / "tfds")
         assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
 
-    def test_a_network_that_is_down_is_a_data_error(
-        self, network, monkeypatch, tmp_path
-    ):
-        def down(*_, **__):
-            raise requests.ConnectionError("the network is down")
-
-        network()
-        monkeypatch.setattr(requests.Session, "get", down)
+    @pytest.mark.usefixtures("network")
+    def test_a_network_that_is_down_is_a_data_error(self, tmp_path):
         with pytest.raises(DataError, match="the network is down"):
             load_mnist(tmp_path / "tfds")
         assert not list((tmp_path / "tfds").glob("mnist_idx/*"))

@@ -61,12 +61,13 @@ def test_reconstructions_show_the_data_and_one_scale_for_all_errors():
 
 def test_loss_curves_draw_mean_band_and_floor():
     other = {"loss": (0.4, 0.3, 0.2), "val_loss": (0.35, 0.25, 0.225)}
-    axis = plots.loss_curves({"baseline": [HISTORY, other]}, floor=0.05).axes[0]
-    validation, training, floor = axis.lines
+    axis, right = plots.loss_curves({"baseline": [HISTORY, other]}, floor=0.05).axes
+    training, validation, floor = axis.lines
+    assert np.allclose(right.lines[0].get_ydata(), (0.25, 0.15, 0.125))
     assert np.allclose(validation.get_ydata(), (0.3, 0.2, 0.175))
     assert np.allclose(training.get_ydata(), (0.35, 0.25, 0.15))
     assert floor.get_ydata() == [0.05, 0.05]
-    band = axis.collections[0].get_paths()[0].vertices[:, 1]
+    band = axis.collections[1].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.125, 0.35))
 
 
@@ -93,7 +94,7 @@ def test_alternative_texts_tell_the_result():
         "error by digit: least for 3 (0.1000), largest for 8 (0.2000)."
     )
     alt = plots.loss_curves({"baseline": [HISTORY]}, floor=0.0581).alt
-    assert "from 0.2500 after the first epoch to 0.1250 after the last" in alt
+    assert "baseline goes from 0.2500 to 0.1250" in alt
     assert "0.0581" in alt
     assert (
         "goes from 0.0500 to 0.0150"
