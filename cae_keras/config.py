@@ -6,6 +6,7 @@ need not check again.
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
@@ -43,7 +44,7 @@ def _real(name: str, value, low=-math.inf, above=-math.inf, below=math.inf) -> f
 
 
 def _filters(value) -> tuple[int, ...]:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise ValueError(
             f"filters={value!r}: it must be a sequence of positive integers"
         )

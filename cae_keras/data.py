@@ -246,16 +246,18 @@ def _removed(file: Path, reason: str) -> DataError:
 @contextlib.contextmanager
 def _quiet():
     """Keeps what TFDS prints out of a page; its bars are for a terminal only."""
-    absl = logging.getLogger("absl")
-    level = absl.level
-    absl.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("absl", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        absl.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         tfds.enable_progress_bar()
 
 

@@ -15,17 +15,12 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from cae_keras import config, images, models, training
 from cae_keras.config import CAEConfig, Recipe, as_dict
 from cae_keras.data import Mnist, fingerprint
 from cae_keras.training import Run, check_run, train
 
-DECIDING = (
-    config,
-    images,
-    models,
-    training,
-)  # the modules that decide the numbers of a run
+# The modules that decide the numbers of a run
+DECIDING = ("config", "images", "models", "training")
 
 
 def load_or_train(
@@ -83,10 +78,7 @@ def run_key(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> str:
         "recipe": as_dict(recipe),
         "seed": int(seed),
         "images": fingerprint(data.x_train[: recipe.images], data.x_val),
-        "code": {
-            module.__name__: code_digest(Path(module.__file__).read_text("utf-8"))
-            for module in DECIDING
-        },
+        "code": {name: code_digest(_source(name)) for name in DECIDING},
         "versions": {package: version(package) for package in ("keras", "torch")},
     }
     return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
@@ -109,6 +101,10 @@ def code_digest(source: str) -> str:
         ):
             del node.body[0]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _source(name: str) -> str:
+    return Path(__file__).with_name(f"{name}.py").read_text("utf-8")
 
 
 def _write(path: Path, run: Run):
@@ -137,9 +133,7 @@ def _read(path: Path, config: CAEConfig, recipe: Recipe, seed: int) -> Run | Non
         if about["key"] != path.stem or about["fingerprint"] != fingerprint(*weights):
             raise ValueError("it holds something else than its name says")
         history = {name: tuple(values) for name, values in about["history"].items()}
-    except (
-        Exception
-    ) as error:  # whatever damage does to a zip file, to JSON or to an array
+    except Exception as error:  # whatever damage does to zip, JSON or array
         aside = path.with_suffix(".damaged")
         os.replace(path, aside)
         warnings.warn(

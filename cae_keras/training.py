@@ -132,7 +132,7 @@ def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule
         >>> round(float(one_cycle(Recipe())(0)), 6)
         0.00016
     """
-    warmup = int(recipe.warmup * recipe.steps)
+    warmup = min(round(recipe.warmup * recipe.steps), recipe.steps - 1)
     peak = recipe.peak_learning_rate
     if warmup == 0:
         return keras.optimizers.schedules.CosineDecay(peak, recipe.steps)
