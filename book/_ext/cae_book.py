@@ -8,6 +8,7 @@ killed.
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -132,14 +133,11 @@ class Progress:
             text = file.read()
             self.position = file.tell()
         if self.terminal:
-            columns = (
-                shutil.get_terminal_size().columns - 1
-            )  # a wrapped bar stays behind
-            sys.stderr.write("\r".join(part[:columns] for part in text.split("\r")))
-        elif lines := [
-            line for line in text.replace("\n", "\r").split("\r") if line.strip()
-        ]:
-            sys.stderr.write(lines[-1].rstrip() + "\n")
+            width = shutil.get_terminal_size().columns - 1  # a wrapped bar stays behind
+            text = re.sub(rf"([^\r\n]{{{width}}})[^\r\n]+", r"\1", text)
+        else:
+            text = "".join(f"{line}\n" for line in re.findall(r"[^\r\n]+", text)[-1:])
+        sys.stderr.write(text)
         sys.stderr.flush()
 
     def stop(self):
