@@ -1,10 +1,10 @@
 """What any model must beat: the mean image, and PCA, the best linear code."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
+from cae_keras.config import is_int
 from cae_keras.images import to_float
 
 
@@ -61,7 +61,7 @@ class PCA:
         )
 
     def _first(self, k: int) -> np.ndarray:
-        if not isinstance(k, Integral) or not 0 <= k <= len(self.components):
+        if not is_int(k) or not 0 <= k <= len(self.components):
             raise ValueError(
                 f"k={k!r}: it must be an integer from 0 to {len(self.components)}, "
                 "the number of pixels"

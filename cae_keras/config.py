@@ -16,49 +16,6 @@ ACTIVATIONS = ("relu", "leaky_relu")
 MAX_STRIDED_LAYERS = math.ceil(math.log2(IMAGE_SIDE))  # 28 → 14 → 7 → 4 → 2 → 1
 
 
-def _set(value, **attributes):
-    """Stores checked attributes on a frozen value while it is being made."""
-    for name, attribute in attributes.items():
-        object.__setattr__(value, name, attribute)
-
-
-def _positive_int(name: str, value) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r}: it must be a positive integer")
-    return int(value)
-
-
-def _real(name: str, value, low=-math.inf, above=-math.inf, below=math.inf) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Real)
-        or not (low <= value < below and value > above)
-    ):
-        rule = (
-            f"in [{low:g}, {below:g})"
-            if math.isfinite(low)
-            else f"finite and above {above:g}"
-        )
-        raise ValueError(f"{name}={value!r}: it must be a number {rule}")
-    return float(value)
-
-
-def _filters(value) -> tuple[int, ...]:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise ValueError(
-            f"filters={value!r}: it must be a sequence of positive integers"
-        )
-    filters = tuple(value)
-    if not 1 <= len(filters) <= MAX_STRIDED_LAYERS:
-        raise ValueError(
-            f"filters={filters!r}: it must have 1 to {MAX_STRIDED_LAYERS} entries; "
-            f"{IMAGE_SIDE} pixels cannot be halved more often"
-        )
-    return tuple(
-        _positive_int(f"filters[{i}]", entry) for i, entry in enumerate(filters)
-    )
-
-
 @dataclass(frozen=True)
 class CAEConfig:
     """One convolutional autoencoder, described completely.
@@ -91,10 +48,10 @@ class CAEConfig:
     negative_slope: float = 0.1
 
     def __post_init__(self):
-        _set(
+        set_fields(
             self,
             filters=_filters(self.filters),
-            latent_dim=_positive_int("latent_dim", self.latent_dim),
+            latent_dim=positive_int("latent_dim", self.latent_dim),
         )
         if not isinstance(self.batch_norm, bool):
             raise ValueError(
@@ -105,9 +62,9 @@ class CAEConfig:
                 f"activation={self.activation!r}: it must be one of "
                 f"{', '.join(map(repr, ACTIVATIONS))}"
             )
-        _set(
+        set_fields(
             self,
-            negative_slope=_real(
+            negative_slope=real(
                 "negative_slope", self.negative_slope, low=0.0, below=1.0
             ),
         )
@@ -156,19 +113,19 @@ class Recipe:
 
     def __post_init__(self):
         for name in ("images", "epochs", "batch_size"):
-            _set(self, **{name: _positive_int(name, getattr(self, name))})
+            set_fields(self, **{name: positive_int(name, getattr(self, name))})
         if self.images > 55_000:
             raise ValueError(
                 f"images={self.images}: it must be at most 55,000, the size of the "
                 "training split"
             )
-        _set(
+        set_fields(
             self,
-            peak_learning_rate=_real(
+            peak_learning_rate=real(
                 "peak_learning_rate", self.peak_learning_rate, above=0.0
             ),
         )
-        _set(self, warmup=_real("warmup", self.warmup, low=0.0, below=1.0))
+        set_fields(self, warmup=real("warmup", self.warmup, low=0.0, below=1.0))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -188,6 +145,60 @@ class Preset:
     name: str
     recipe: Recipe
     seeds: tuple[int, ...]
+
+
+def positive_int(name: str, value) -> int:
+    """Returns a positive integer as `int`, or raises a `ValueError`.
+
+    Example:
+        >>> positive_int("epochs", 3)
+        3
+    """
+    if not is_int(value) or value < 1:
+        raise ValueError(f"{name}={value!r}: it must be a positive integer")
+    return int(value)
+
+
+def real(name: str, value, low=-math.inf, above=-math.inf, below=math.inf) -> float:
+    """Returns a number in `[low, below)` and above `above` as `float`, or raises.
+
+    Example:
+        >>> real("warmup", 0, low=0.0, below=1.0)
+        0.0
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not (low <= value < below and value > above):
+        half_open = f"in [{low:g}, {below:g})"
+        rule = half_open if math.isfinite(low) else f"finite and above {above:g}"
+        raise ValueError(f"{name}={value!r}: it must be a number {rule}")
+    return float(value)
+
+
+def is_int(value) -> bool:
+    """Tells whether a value is an integer, NumPy's included, and no truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def set_fields(value, **fields):
+    """Stores checked fields on a frozen value while it is being made."""
+    for name, field in fields.items():
+        object.__setattr__(value, name, field)
+
+
+def _filters(value) -> tuple[int, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise ValueError(
+            f"filters={value!r}: it must be a sequence of positive integers"
+        )
+    filters = tuple(value)
+    if not 1 <= len(filters) <= MAX_STRIDED_LAYERS:
+        raise ValueError(
+            f"filters={filters!r}: it must have 1 to {MAX_STRIDED_LAYERS} entries; "
+            f"{IMAGE_SIDE} pixels cannot be halved more often"
+        )
+    return tuple(
+        positive_int(f"filters[{i}]", entry) for i, entry in enumerate(filters)
+    )
 
 
 PRESETS = {

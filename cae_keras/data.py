@@ -23,7 +23,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 from tensorflow_datasets.core.download.util import DownloadError
 
-from cae_keras.config import IMAGE_SHAPE
+from cae_keras.config import IMAGE_SHAPE, set_fields
 
 EMBEDDED = Path(__file__).parent / "mnist"
 URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
@@ -71,8 +71,8 @@ class Mnist:
                 raise ValueError(
                     f"y_{split} is {y.dtype} {y.shape}: it must be uint8 ({len(x)},)"
                 )
-            object.__setattr__(self, f"x_{split}", _read_only(x))
-            object.__setattr__(self, f"y_{split}", _read_only(y))
+            read_only = {f"x_{split}": _read_only(x), f"y_{split}": _read_only(y)}
+            set_fields(self, **read_only)
 
 
 class MnistIdx(tfds.core.GeneratorBasedBuilder):

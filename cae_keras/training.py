@@ -4,13 +4,12 @@ import contextlib
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 
 import keras
 import numpy as np
 import torch
 
-from cae_keras.config import CAEConfig, Recipe
+from cae_keras.config import CAEConfig, Recipe, is_int
 from cae_keras.data import Mnist
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
@@ -107,11 +106,7 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
 
 def check_run(recipe: Recipe, seed: int, data: Mnist):
     """Raises the `ValueError` of `train`, before any work is done."""
-    if (
-        isinstance(seed, bool)
-        or not isinstance(seed, Integral)
-        or not 0 <= seed < 2**32
-    ):
+    if not is_int(seed) or not 0 <= seed < 2**32:
         raise ValueError(f"seed={seed!r}: it must be an integer from 0 to 2**32 - 1")
     if recipe.images > len(data.x_train):
         raise ValueError(
