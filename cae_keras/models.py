@@ -11,8 +11,8 @@ def kernel_size(side: int) -> int:
 
     The side is that of the layer's larger feature map.
 
-    A stride of 2 then divides every even kernel, so all outputs overlap equally often
-    and no checkerboard can arise, and "same" padding is symmetric.
+    A stride of 2 divides the even kernel, so that its positions overlap equally often,
+    which makes a checkerboard less likely; and "same" padding is symmetric.
 
     References:
         Odena et al., Deconvolution and Checkerboard Artifacts, Distill (2016),

@@ -43,13 +43,14 @@ def digits(
 
 @styled
 def reconstructions(
-    originals: np.ndarray, by_model: Mapping[str, np.ndarray]
+    originals: np.ndarray, by_model: Mapping[str, np.ndarray], alt: str = ""
 ) -> Figure:
     """Draws digits, what each model makes of them, and where it errs, on one scale.
 
     Args:
         originals: `(n, 28, 28, 1)`, floats in [0, 1].
         by_model: A name, and reconstructions of the same shape, for each model.
+        alt: What is to be seen; without it, the errors of each model.
     """
     errors = {
         name: ((x_hat - originals) ** 2).mean(axis=(1, 2, 3))
@@ -63,7 +64,7 @@ def reconstructions(
     figure = Figure(
         WIDTH,
         WIDTH / (n + 1.2) * rows * 1.16 + 0.15,
-        f"{n} digits and their reconstructions. {said}.",
+        alt or f"{n} digits and their reconstructions. {said}.",
     )
     figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
     axes = figure.subplots(rows, n, squeeze=False)
