@@ -40,7 +40,12 @@ class PCA:
 
     def encode(self, x: np.ndarray, k: int) -> np.ndarray:
         """Returns the first `k` coordinates of each image, `(n, k)`."""
-        return (to_float(x, "x").reshape(len(x), -1) - self.mean) @ self._first(k).T
+        flat = to_float(x, "x").reshape(len(x), -1)
+        if flat.shape[1] != self.mean.size:
+            raise ValueError(
+                f"x has {flat.shape[1]} pixels: it must be {self.mean.size}"
+            )
+        return (flat - self.mean) @ self._first(k).T
 
     def reconstruct(self, x: np.ndarray, k: int, clip: bool = True) -> np.ndarray:
         """Returns images as their first `k` components give them back.

@@ -57,7 +57,7 @@ class CAEConfig:
             raise ValueError(
                 f"batch_norm={self.batch_norm!r}: it must be True or False"
             )
-        if self.activation not in ACTIVATIONS:
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation={self.activation!r}: it must be one of "
                 f"{', '.join(map(repr, ACTIVATIONS))}"
@@ -186,7 +186,7 @@ def set_fields(value, **fields):
 
 
 def _filters(value) -> tuple[int, ...]:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence):
         raise ValueError(
             f"filters={value!r}: it must be a sequence of positive integers"
         )
@@ -227,7 +227,7 @@ def get_preset(name: str | None = None) -> Preset:
         3
     """
     asked = name if name is not None else os.environ.get("CAE_PRESET") or "full"
-    if asked not in PRESETS:
+    if not isinstance(asked, str) or asked not in PRESETS:
         raise ValueError(
             f"CAE_PRESET={asked!r}: it must be one of {', '.join(map(repr, PRESETS))}"
         )

@@ -35,6 +35,7 @@ FINGERPRINTS = {  # of the arrays of each file pair, whatever they came from
     "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
     "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
 }
+LOCK = "mnist_idx.lock"
 RECORD = 1_000  # images in one record on disk
 VALIDATION = 5_000  # the last images of the training file
 
@@ -63,6 +64,8 @@ class Mnist:
     def __post_init__(self):
         for split in ("train", "val", "test"):
             x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+            if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
+                raise ValueError(f"x_{split} and y_{split} must be NumPy arrays")
             if x.dtype != np.uint8 or x.shape[1:] != IMAGE_SHAPE or len(x) == 0:
                 raise ValueError(
                     f"x_{split} is {x.dtype} {x.shape}: it must be uint8 (n, 28, 28, 1)"
@@ -138,22 +141,21 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
         LeCun et al., Gradient-based learning applied to document recognition (1998),
         doi:10.1109/5.726791
     """
-    data_dir = Path(
-        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    ).expanduser()
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    data_dir = Path(os.path.expanduser(data_dir))
     try:
         with _quiet():
             builder = _open(data_dir)
             if not builder.is_prepared():
                 builder = _prepare(data_dir)
+            x, y = _read_split(builder, "train")
+            x_test, y_test = _read_split(builder, "test")
     except (OSError, DownloadError) as error:
         raise DataError(
-            f"MNIST could not be prepared in {data_dir}: {error}. Set TFDS_DATA_DIR to "
-            "a folder that can be written, and see that the four files are in "
-            f"{EMBEDDED}."
+            f"MNIST could not be prepared or read in {data_dir}: {error}. Set "
+            "TFDS_DATA_DIR to a folder that can be written, and see that the four "
+            f"files are in {EMBEDDED}."
         ) from error
-    x, y = _read_split(builder, "train")
-    x_test, y_test = _read_split(builder, "test")
     train, val = slice(None, -VALIDATION), slice(-VALIDATION, None)
     return Mnist(x[train], y[train], x[val], y[val], x_test, y_test)
 
@@ -190,13 +192,13 @@ def _open(data_dir: Path) -> MnistIdx:
     except Exception as error:  # whatever TFDS makes of damaged metadata
         folder = data_dir / "mnist_idx" / str(MnistIdx.VERSION)
         reason = f"it cannot be read ({error})"
-        raise _removed(folder / "dataset_info.json", reason) from error
+        raise _damaged(folder / "dataset_info.json", reason) from error
 
 
 def _prepare(data_dir: Path) -> MnistIdx:
     """Prepares the data set under a lock, so that two processes do it once."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(data_dir / "mnist_idx.lock"):
+    with filelock.FileLock(data_dir / LOCK):
         builder = _open(data_dir)
         if builder.is_prepared():  # by whoever held the lock
             return builder
@@ -218,29 +220,37 @@ def _prepare(data_dir: Path) -> MnistIdx:
 
 def _read_split(builder: MnistIdx, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split in the official order, and checks its content."""
+    file = Path(builder.data_path) / f"mnist_idx-{split}.array_record-00000-of-00001"
     try:
-        records = sorted(
-            builder.as_data_source(split=split), key=lambda record: record["first"]
-        )
+        file.open(
+            "rb"
+        ).close()  # array_record does not tell a closed file from a bad one
+        source = builder.as_data_source(split=split)
+        records = sorted(source, key=lambda record: record["first"])
         x = np.concatenate([record["images"] for record in records])
         y = np.concatenate([record["labels"] for record in records])
         found = fingerprint(x, y)
+    except FileNotFoundError:
+        found = "no such file"
+    except (OSError, MemoryError):
+        raise  # says nothing of the file
     except Exception as error:  # whatever a reader makes of damaged records
         found = f"nothing that can be read ({error})"
     if found != FINGERPRINTS[split]:
-        name = f"mnist_idx-{split}.array_record-00000-of-00001"
         reason = f"its fingerprint should be {FINGERPRINTS[split]}, found {found}"
-        raise _removed(Path(builder.data_path) / name, reason)
+        raise _damaged(file, reason)
     return x, y
 
 
-def _removed(file: Path, reason: str) -> DataError:
-    """Removes a damaged prepared copy and returns the error that says so."""
-    shutil.rmtree(file.parent, ignore_errors=True)
-    return DataError(
-        f"{file} is damaged: {reason}. Its folder was removed; load again, and it is "
-        "prepared anew."
-    )
+def _damaged(file: Path, reason: str) -> DataError:
+    """Removes the prepared copy, which can be made again; returns the error for it."""
+    folder = file.parent
+    with contextlib.suppress(OSError), filelock.FileLock(folder.parents[1] / LOCK):
+        shutil.rmtree(folder)
+    remedy = "Its folder was removed; load again, and it is prepared anew."
+    if folder.exists():
+        remedy = f"Remove {folder}, or set TFDS_DATA_DIR to another folder."
+    return DataError(f"{file} is damaged: {reason}. {remedy}")
 
 
 @contextlib.contextmanager
@@ -250,7 +260,8 @@ def _quiet():
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
-    if not sys.stderr.isatty():
+    watched = sys.stderr.isatty()
+    if not watched:
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -258,7 +269,8 @@ def _quiet():
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        tfds.enable_progress_bar()
+        if not watched:
+            tfds.enable_progress_bar()
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -23,8 +23,12 @@ def digits(
         titles: A short text above each image.
         columns: Images in a row.
         alt: What is to be seen.
-        **limits: `cmap`, `vmin`, `vmax`, where the images are no grey pictures in [0,
-            1].
+        **limits: `cmap`, `vmin`, `vmax`, where the images are no grey pictures in
+            [0, 1].
+
+    Example:
+        >>> digits(np.zeros((3, 28, 28, 1))).alt
+        '3 images of handwritten digits.'
     """
     rows = -(-len(images) // columns)
     height = WIDTH / columns * (1.3 if titles else 1.05) * rows
@@ -51,6 +55,11 @@ def reconstructions(
         originals: `(n, 28, 28, 1)`, floats in [0, 1].
         by_model: A name, and reconstructions of the same shape, for each model.
         alt: What is to be seen; without it, the errors of each model.
+
+    Example:
+        >>> x = np.ones((1, 28, 28, 1))
+        >>> reconstructions(x, {"half": x / 2}).alt.split("half: ")[1]
+        'mean squared error 0.2500, the worst 0.2500.'
     """
     errors = {
         name: ((x_hat - originals) ** 2).mean(axis=(1, 2, 3))
@@ -98,6 +107,11 @@ def overview(
         latents: `(latent_dim,)`.
         decoded: The same for the decoder.
         x_hat: `(28, 28, 1)`.
+
+    Example:
+        >>> x, maps, latents = np.ones((28, 28, 1)), [np.ones((14, 14, 8))], np.ones(4)
+        >>> overview(x, maps, latents, maps, x).alt[:46]
+        'A digit goes 28×28×1 → 14×14×8 → 4 numbers, an'
     """
     error = ((image - x_hat) ** 2).mean()
     sizes = " → ".join(
@@ -109,53 +123,40 @@ def overview(
     )
     figure = Figure(WIDTH * 1.3, 2.3, alt)
     figure.set_layout_engine("none")
-    maps = [image, *encoded, None, *decoded, x_hat]
+    maps = [image, *encoded, None, *decoded, x_hat]  # None: the latents
     step = 1 / len(maps)
     for i, feature_map in enumerate(maps):
         centre = (i + 0.5) * step
         if feature_map is None:
-            axis = figure.add_axes((centre - 0.012, 0.16, 0.024, 0.68))
-            axis.imshow(
-                latents[:, None],
-                cmap="PuOr",
-                aspect="auto",
-                vmin=-abs(latents).max(),
-                vmax=abs(latents).max(),
-            )
-            axis.set(xticks=[], yticks=[])
-            axis.grid(visible=False)
-            axis.spines[:].set_visible(False)
+            _strip(figure, latents, centre)
             label = f"{len(latents)}\nlatents"
         else:
             side, _, filters = feature_map.shape
             _stack(figure, feature_map, centre, step * (0.3 + 0.6 * side / 28))
             label = f"{side}×{side}" + (f"\n× {filters}" if filters > 1 else "\n")
-        figure.text(
-            centre, 0.02, label, ha="center", va="bottom", fontsize=9, linespacing=1.1
-        )
+        figure.text(centre, 0.02, label, ha="center", va="bottom", fontsize=9)
     middle = (len(encoded) + 1.5) * step
-    for start, end, name in (
-        (0.01, middle - 0.03, "encoder"),
-        (middle + 0.03, 0.99, "decoder"),
-    ):
-        figure.add_artist(
-            FancyArrowPatch(
-                (start, 0.94),
-                (end, 0.94),
-                arrowstyle="-|>",
-                mutation_scale=12,
-                color=FLOOR,
-            )
-        )
-        figure.text(
-            (start + end) / 2,
-            0.94,
-            name,
-            ha="center",
-            va="center",
-            backgroundcolor="white",
-        )
+    _arrow(figure, 0.01, middle - 0.03, "encoder")
+    _arrow(figure, middle + 0.03, 0.99, "decoder")
     return figure
+
+
+def _strip(figure: Figure, latents: np.ndarray, centre: float):
+    """Draws latents as a column of colours."""
+    axis = figure.add_axes((centre - 0.012, 0.16, 0.024, 0.68))
+    top = abs(latents).max()
+    axis.imshow(latents[:, None], cmap="PuOr", aspect="auto", vmin=-top, vmax=top)
+    axis.set_axis_off()
+
+
+def _arrow(figure: Figure, start: float, end: float, name: str):
+    """Draws an arrow along the upper edge, with a name on it."""
+    arrow = FancyArrowPatch(
+        (start, 0.94), (end, 0.94), arrowstyle="-|>", mutation_scale=12, color=FLOOR
+    )
+    figure.add_artist(arrow)
+    at = ((start + end) / 2, 0.94)
+    figure.text(*at, name, ha="center", va="center", backgroundcolor="white")
 
 
 def _stack(figure: Figure, feature_map: np.ndarray, centre: float, width: float):

@@ -15,6 +15,11 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
     Args:
         histories: For each model a name and the histories of its runs, one a seed.
         floor: BCE(x, x) of the validation images, which no model can pass.
+
+    Example:
+        >>> history = {"loss": (0.3, 0.2), "val_loss": (0.25, 0.15)}
+        >>> loss_curves({"baseline": [history]}, floor=0.1).alt.split(": ")[1]
+        'baseline goes from 0.2500 to 0.1500. The floor is 0.1000.'
     """
     figure = Figure(WIDTH, 3.4, "")
     left, right = figure.subplots(1, 2)
@@ -52,7 +57,12 @@ def curves(
     alt: str,
     **settings,
 ) -> Figure:
-    """Draws lines over a common axis; `settings` are those of `Axes.set`."""
+    """Draws lines over a common axis; `settings` are those of `Axes.set`.
+
+    Example:
+        >>> curves([0, 1], {"a line": [0, 1]}, "x", "y", alt="A line.").alt
+        'A line.'
+    """
     figure = Figure(WIDTH, 3.3, alt)
     axis = figure.subplots()
     styles = ("-", "--", "-.", ":")
@@ -78,6 +88,10 @@ def error_by_size(
         sizes: How many numbers each code has.
         by_label: A name, and an error for each size.
         points: Single models: a name, and its (size, error).
+
+    Example:
+        >>> error_by_size([2, 4], {"PCA": [0.2, 0.1]}, {}).alt.split(": ")[1]
+        'PCA goes from 0.2000 to 0.1000.'
     """
     said = [
         f"{label} goes from {y[0]:.4f} to {y[-1]:.4f}" for label, y in by_label.items()
@@ -114,7 +128,12 @@ def error_by_size(
 
 @styled
 def bars(labels: Sequence[str], values: np.ndarray, xlabel: str, ylabel: str) -> Figure:
-    """Draws one bar a label, and the mean as a line."""
+    """Draws one bar a label, and the mean as a line.
+
+    Example:
+        >>> bars(["0", "1"], [0.1, 0.2], "digit", "error").alt
+        'error by digit: least for 0 (0.1000), largest for 1 (0.2000).'
+    """
     values = np.asarray(values)
     low, high = labels[int(values.argmin())], labels[int(values.argmax())]
     alt = (
@@ -143,6 +162,10 @@ def latent_use(latents: np.ndarray) -> Figure:
 
     Args:
         latents: `(n, latent_dim)`.
+
+    Example:
+        >>> latent_use(np.array([[0.0, 2.0], [2.0, 0.0]])).alt.split("Right: ")[1]
+        'their correlations are 1.00 in size on average, 1.00 at most.'
     """
     spread = latents.std(axis=0)
     order = spread.argsort()[::-1]

@@ -50,12 +50,14 @@ def load_or_train(
             be written; nothing is trained then.
     """
     check_run(recipe, seed, data)
-    folder = Path(
-        folder or os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs"
-    )
+    folder = folder or os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs"
+    folder = Path(os.path.expanduser(folder))
     key = run_key(config, recipe, seed, data)
     path = folder / f"{key}.npz"
     try:
+        run = _read(path, config, recipe, seed)  # also from a store that is read-only
+        if run is not None:
+            return run
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path.with_suffix(".lock")).acquire()
     except OSError as error:
@@ -107,11 +109,16 @@ def _source(name: str) -> str:
     return Path(__file__).with_name(f"{name}.py").read_text("utf-8")
 
 
+def _digest(history: dict, weights: tuple[np.ndarray, ...]) -> str:
+    about = json.dumps([history, [(str(w.dtype), w.shape) for w in weights]])
+    return fingerprint(np.frombuffer(about.encode(), np.uint8), *weights)
+
+
 def _write(path: Path, run: Run):
     """Writes a run under a temporary name, then renames it: no half file is left."""
     about = {
         "history": run.history,
-        "fingerprint": fingerprint(*run.weights),
+        "digest": _digest(run.history, run.weights),
         "key": path.stem,
     }
     temporary = path.with_suffix(".part")
@@ -130,9 +137,9 @@ def _read(path: Path, config: CAEConfig, recipe: Recipe, seed: int) -> Run | Non
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             weights = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
-        if about["key"] != path.stem or about["fingerprint"] != fingerprint(*weights):
-            raise ValueError("it holds something else than its name says")
         history = {name: tuple(values) for name, values in about["history"].items()}
+        if (about["key"], about["digest"]) != (path.stem, _digest(history, weights)):
+            raise ValueError("it holds something else than its name says")
     except Exception as error:  # whatever damage does to zip, JSON or array
         aside = path.with_suffix(".damaged")
         os.replace(path, aside)

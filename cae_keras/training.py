@@ -54,6 +54,11 @@ class Run:
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Returns the images that latents stand for, `(n, 28, 28, 1)`."""
+        shape = np.shape(latents)
+        if len(shape) != 2 or 0 in shape or shape[1] != self.config.latent_dim:
+            raise ValueError(
+                f"latents has shape {shape}: it must be (n, {self.config.latent_dim})"
+            )
         return self.autoencoder.get_layer("decoder").predict(
             latents, batch_size=BATCH, verbose=0
         )
@@ -66,8 +71,8 @@ class Run:
 def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     """Trains one autoencoder with Keras' own `fit`.
 
-    It runs on one torch thread: the same arguments then give the same weights, bit for
-    bit, on one type of processor.
+    It runs on one torch thread: on a CPU the same arguments then give the same weights,
+    bit for bit, on one type of processor.
 
     Args:
         config: The network.

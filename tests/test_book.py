@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -118,11 +120,6 @@ def test_every_glued_number_of_a_sentence_comes_from_a_cell(page):
     assert used == made
 
 
-def test_without_a_terminal_or_a_build_the_package_never_touches_the_book():
-    for path in (ROOT / "cae_keras").glob("*.py"):
-        assert "_ext" not in path.read_text("utf-8")
-
-
 # A book of one page
 
 
@@ -203,6 +200,15 @@ def test_the_life_of_a_page(small_book):
     build(small_book)
     assert executions(small_book) == 2, "the package has changed"
 
+    done = build(small_book, preset="quik")
+    assert done.returncode != 0
+    assert (
+        "CAE_PRESET='quik': it must be one of 'full', 'quick'"
+        in done.stdout + done.stderr
+    )
+    assert page.exists(), "bad input changes nothing"
+    assert not (small_book / "_build" / ".unfinished").exists()
+
     build(small_book, preset="full")
     assert executions(small_book) == 3, "the preset has changed"
     assert "quick build" not in page.read_text("utf-8")
@@ -232,13 +238,18 @@ def test_a_page_that_raises_makes_the_build_fail_with_page_cell_and_error(small_
         assert words in done.stdout + done.stderr
 
 
-def test_an_unknown_preset_is_refused_with_the_choices(small_book):
-    done = build(small_book, preset="quik")
-    assert done.returncode != 0
-    assert (
-        "CAE_PRESET='quik': it must be one of 'full', 'quick'"
-        in done.stdout + done.stderr
+def test_two_builds_at_once_do_each_other_no_harm(small_book):
+    (small_book / "book" / "index.md").write_text(
+        PAGE.replace("bar.update(3)", "bar.update(3)\n    import time; time.sleep(4)")
     )
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(build, small_book)
+        while not (small_book / "_build" / ".unfinished").exists():
+            time.sleep(0.1)
+        second = pool.submit(build, small_book)
+    assert [first.result().returncode, second.result().returncode] == [0, 0]
+    assert "another build of this book is running" in second.result().stdout
+    assert executions(small_book) == 1
 
 
 # The built book, where there is one: the gate builds it first

@@ -283,6 +283,27 @@ class TestPreparedFolder:
         assert str(prepared / named) in str(error.value)
         assert not (prepared / PREPARED).exists()
 
+    @pytest.mark.parametrize("error", [MemoryError("full"), PermissionError("closed")])
+    def test_what_says_nothing_of_the_files_removes_nothing(
+        self, prepared, monkeypatch, error
+    ):
+        def fail(*_):
+            raise error
+
+        monkeypatch.setattr(data, "fingerprint", fail)
+        with pytest.raises((MemoryError, DataError), match=r"full|closed"):
+            load_mnist(prepared)
+        assert (prepared / TRAIN).exists()
+
+    def test_what_cannot_be_removed_is_left_to_the_reader(self, prepared, monkeypatch):
+        def fail(*_):
+            raise PermissionError("read-only")
+
+        (prepared / TRAIN).write_bytes(b"garbage")
+        monkeypatch.setattr(data.shutil, "rmtree", fail)
+        with pytest.raises(DataError, match=f"Remove {prepared / PREPARED}, or set"):
+            load_mnist(prepared)
+
     def test_after_the_error_it_is_prepared_anew(self, prepared, mnist):
         (prepared / TRAIN).write_bytes(b"garbage")
         with pytest.raises(DataError):

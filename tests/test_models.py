@@ -210,10 +210,12 @@ def test_batch_norm_uses_the_batch_while_it_trains(images):
     autoencoder = build_autoencoder(NORM)
     alone, together = images[:1], images
     infer = [
-        autoencoder(x, training=False)[0].detach().numpy() for x in (alone, together)
+        autoencoder(x, training=False)[0].detach().cpu().numpy()
+        for x in (alone, together)
     ]
     train = [
-        autoencoder(x, training=True)[0].detach().numpy() for x in (alone, together)
+        autoencoder(x, training=True)[0].detach().cpu().numpy()
+        for x in (alone, together)
     ]
     np.testing.assert_allclose(*infer, atol=1e-5)
     assert np.abs(train[0] - train[1]).max() > 1e-3

@@ -1,7 +1,10 @@
 """The run store keeps what was trained, finds damage, and knows what must be trained again."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -85,22 +88,79 @@ def test_a_pickle_in_the_store_is_not_run(tiny, tmp_path, trained):
     assert not (tmp_path / "run").exists()
 
 
+def other(images):
+    changed = images.copy()
+    changed[0, 0, 0, 0] ^= 1
+    return changed
+
+
 def test_the_key_covers_all_that_decides_the_numbers(tiny, monkeypatch):
     def key(config=CONFIG, recipe=RECIPE, seed=0, data=tiny):
         return store.run_key(config, recipe, seed, data)
 
-    keys = {
+    keys = [
         key(),
         key(config=CAEConfig(filters=(2, 2), latent_dim=3)),
         key(recipe=Recipe(images=64, epochs=2)),
         key(seed=1),
         key(recipe=Recipe(images=63, epochs=1)),
-    }
-    monkeypatch.setattr(store, "version", lambda package: "0.0")
-    keys.add(key())
-    monkeypatch.setattr(store, "code_digest", lambda source: "changed")
-    keys.add(key())
-    assert len(keys) == 7
+        key(data=replace(tiny, x_train=other(tiny.x_train))),
+        key(data=replace(tiny, x_val=other(tiny.x_val))),
+    ]
+    for package in ("keras", "torch"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                store,
+                "version",
+                lambda name, p=package: "0" if name == p else version(name),
+            )
+            keys.append(key())
+    source = store._source
+    for module in ("config", "images", "models", "training"):
+        changed = {module: source(module) + "\nCHANGED = True"}
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                store, "_source", lambda name, c=changed: c.get(name) or source(name)
+            )
+            keys.append(key())
+    assert len(set(keys)) == len(keys) == 13
+
+
+def test_what_decides_nothing_changes_no_key(tiny):
+    key = store.run_key(CONFIG, RECIPE, 0, tiny)
+    unused = replace(tiny, x_test=other(tiny.x_test), y_train=tiny.y_train[::-1])
+    assert store.run_key(CONFIG, RECIPE, 0, unused) == key
+
+
+@pytest.mark.parametrize(
+    "fault", ["a shorter history", "another loss", "another shape"]
+)
+def test_a_run_that_was_rewritten_is_not_believed(tiny, tmp_path, trained, fault):
+    """Here the zip file is sound, and so are the bytes of the weights."""
+    load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
+    path = next(tmp_path.glob("*.npz"))
+    with np.load(path) as file:
+        content = dict(file)
+    about = json.loads(str(content["about"]))
+    if fault == "a shorter history":
+        del about["history"]["loss"]
+    elif fault == "another loss":
+        about["history"]["val_loss"] = [0.0001]
+    else:
+        content["arr_0"] = content["arr_0"].reshape(-1)
+    np.savez(path, **{**content, "about": json.dumps(about)})
+    trained.clear()
+    with pytest.warns(UserWarning, match="is damaged"):
+        load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
+    assert trained == [0]
+
+
+def test_a_finished_run_is_read_without_writing(tiny, tmp_path, monkeypatch):
+    first = load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
+    monkeypatch.setattr(
+        store.filelock, "FileLock", lambda *_: pytest.fail("a store may be read-only")
+    )
+    assert same(load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path), first)
 
 
 def test_the_digest_of_code_ignores_comments_and_docstrings_only():

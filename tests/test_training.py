@@ -253,7 +253,7 @@ class TestRun:
         latents, reconstructions = run.encode(tiny.x_test), run.reconstruct(tiny.x_test)
         assert latents.shape == (50, 8)
         assert reconstructions.shape == (50, 28, 28, 1)
-        whole = run.autoencoder(images, training=False).detach().numpy()
+        whole = run.autoencoder(images, training=False).detach().cpu().numpy()
         np.testing.assert_allclose(reconstructions, whole, atol=1e-5)
         np.testing.assert_allclose(run.decode(latents), whole, atol=1e-5)
         np.testing.assert_array_equal(run.encode(images), latents)  # uint8 or float

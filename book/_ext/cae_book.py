@@ -11,10 +11,10 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
+import filelock
 from myst_nb.core.render import NbElementRenderer
 from sphinx.errors import ConfigError
 from sphinx.util import logging
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 def setup(app):
     app.add_config_value("cae_build", None, rebuild="env")
-    app.connect("config-inited", start_clean, priority=1)
-    app.connect("config-inited", choose_preset)
+    app.connect("config-inited", choose_preset, priority=1)
+    app.connect("config-inited", start_clean, priority=2)
     app.connect("builder-inited", prepare_kernels)
     app.connect("source-read", depend_on_package)
     app.connect("build-finished", finish)
@@ -36,19 +36,26 @@ def setup(app):
 
 
 def start_clean(app, config):
-    """Removes what a killed build left, and leaves a marker that tells the next one."""
-    marker = Path(app.outdir).parent / ".unfinished"
-    if marker.exists():
-        logger.info(
-            "the last build was cut off: starting from clean pages (finished runs are "
-            "kept)"
-        )
-        for folder in (Path(app.outdir), Path(app.doctreedir)):
+    """Waits for another build, then removes what a killed one has left half-written.
+
+    The lock is the operating system's, so it is gone when its process is. The marker
+    stays if a build does not get to its end.
+    """
+    output = Path(app.outdir)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(output.parent / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        logger.info("another build of this book is running: waiting for its end")
+        lock.acquire()
+    app.cae_lock, app.cae_marker = lock, output.parent / ".unfinished"
+    if app.cae_marker.exists():
+        logger.info("the last build was cut off: its pages are made anew")
+        for folder in (output, Path(app.doctreedir)):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.touch()
-    app.cae_marker = marker
+    app.cae_marker.touch()
 
 
 def choose_preset(app, config):
@@ -79,8 +86,11 @@ def prepare_kernels(app):
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = (
         "1"  # the debugger's warning would land in the terminal
     )
-    app.cae_progress = Progress()
-    os.environ["CAE_PROGRESS"] = app.cae_progress.path
+    for name in ("CAE_RUNS", "TFDS_DATA_DIR"):  # a kernel's folder is another one
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
+    app.cae_progress = Progress(Path(app.outdir).parent / ".progress")
+    os.environ["CAE_PROGRESS"] = str(app.cae_progress.path)
 
 
 def depend_on_package(app, docname, source):
@@ -95,6 +105,7 @@ def finish(app, exception):
         app.cae_progress.stop()
     if exception is None:
         app.cae_marker.unlink(missing_ok=True)
+    app.cae_lock.release()
 
 
 def copy_alt_texts():
@@ -114,9 +125,9 @@ def copy_alt_texts():
 class Progress:
     """Shows what kernels write into a file: live in a terminal, at times in a log."""
 
-    def __init__(self):
-        handle, self.path = tempfile.mkstemp(prefix="cae-progress-")
-        os.close(handle)
+    def __init__(self, path: Path):
+        self.path = path
+        self.path.write_text("")
         self.terminal = sys.stderr.isatty()
         self.interval = 0.5 if self.terminal else 30.0
         self.position, self.done = 0, threading.Event()
@@ -144,4 +155,4 @@ class Progress:
         self.done.set()
         self.thread.join()
         self.show()
-        os.unlink(self.path)
+        self.path.unlink()
