@@ -7,7 +7,6 @@ loaded is checked once more against a fingerprint of its content.
 """
 
 import contextlib
-import gzip
 import hashlib
 import io
 import logging
@@ -24,19 +23,14 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.util import DownloadError
 
 from cae_keras.config import IMAGE_SHAPE, set_fields
+from cae_keras.mnist_idx import MnistIdx
 
 EMBEDDED = Path(__file__).parent / "mnist"
-URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-FILES = {
-    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
-    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
-}
 FINGERPRINTS = {  # of the arrays of each file pair, whatever they came from
     "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
     "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
 }
 LOCK = "mnist_idx.lock"
-RECORD = 1_000  # images in one record on disk
 VALIDATION = 5_000  # the last images of the training file
 
 
@@ -76,50 +70,6 @@ class Mnist:
                 )
             read_only = {f"x_{split}": _read_only(x), f"y_{split}": _read_only(y)}
             set_fields(self, **read_only)
-
-
-class MnistIdx(tfds.core.GeneratorBasedBuilder):
-    """The TFDS builder: the four official files in, array_record out.
-
-    A record holds a thousand images, since TFDS spends some 50 µs on each, whatever its
-    size. It shuffles records on disk: `first`, the index of the first image, restores
-    their order.
-    """
-
-    VERSION = tfds.core.Version("1.0.0")
-    pkg_dir_path = None
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        features = {
-            "first": tfds.features.Scalar(np.int32),
-            "images": tfds.features.Tensor(
-                shape=(RECORD, *IMAGE_SHAPE), dtype=np.uint8
-            ),
-            "labels": tfds.features.Tensor(shape=(RECORD,), dtype=np.uint8),
-        }
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(features),
-            description="MNIST, from the four official files.",
-            homepage="https://yann.lecun.com/exdb/mnist/",
-            license="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-        )
-
-    def _split_generators(self, dl_manager):
-        paths = dl_manager.download(
-            {split: [URL + name for name in names] for split, names in FILES.items()}
-        )
-        return {
-            split: self._generate_examples(*map(Path, pair))
-            for split, pair in paths.items()
-        }
-
-    def _generate_examples(self, images_path: Path, labels_path: Path):
-        images = _read_idx(images_path, header=16).reshape(-1, *IMAGE_SHAPE)
-        labels = _read_idx(labels_path, header=8)
-        for first in range(0, len(images), RECORD):
-            block = slice(first, first + RECORD)
-            x, y = images[block], labels[block]
-            yield first, {"first": first, "images": x, "labels": y}
 
 
 def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
@@ -277,8 +227,3 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _read_idx(path: Path, header: int) -> np.ndarray:
-    with gzip.open(path) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=header)

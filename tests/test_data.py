@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from cae_keras import data
+from cae_keras import data, mnist_idx
 from cae_keras.data import EMBEDDED, DataError, Mnist, first_of_each_class, load_mnist
 
 MD5 = {  # as torchvision publishes them, datasets/mnist.py
@@ -312,14 +312,14 @@ class TestPreparedFolder:
 
     def test_sound_records_with_other_content_are_refused(self, monkeypatch, tmp_path):
         """Here every checksum of TFDS and of the file format holds, and one pixel is wrong."""
-        read = data._read_idx
+        read = mnist_idx.read_idx
 
         def altered(path, header):
             content = read(path, header).copy()
             content[123_456 % len(content)] ^= 1
             return content
 
-        monkeypatch.setattr(data, "_read_idx", altered)
+        monkeypatch.setattr(mnist_idx, "read_idx", altered)
         with pytest.raises(DataError, match="fingerprint") as error:
             load_mnist(tmp_path)
         assert str(tmp_path / TRAIN) in str(error.value)
