@@ -7,7 +7,7 @@ need not check again.
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 IMAGE_SIDE = 28
@@ -240,8 +240,3 @@ def get_preset(name: str | None = None) -> Preset:
             f"CAE_SEEDS={count!r}: it must be a positive integer, the number of seeds"
         )
     return Preset(preset.name, preset.recipe, seeds=tuple(range(int(count))))
-
-
-def as_dict(value: CAEConfig | Recipe) -> dict:
-    """Returns the fields of a frozen value, in order, ready for JSON."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}

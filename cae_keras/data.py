@@ -30,7 +30,6 @@ FINGERPRINTS = {  # of the arrays of each file pair, whatever they came from
     "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
     "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
 }
-LOCK = "mnist_idx.lock"
 VALIDATION = 5_000  # the last images of the training file
 
 
@@ -148,7 +147,7 @@ def _open(data_dir: Path) -> MnistIdx:
 def _prepare(data_dir: Path) -> MnistIdx:
     """Prepares the data set under a lock, so that two processes do it once."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(data_dir / LOCK):
+    with _lock(data_dir):
         builder = _open(data_dir)
         if builder.is_prepared():  # by whoever held the lock
             return builder
@@ -162,8 +161,7 @@ def _prepare(data_dir: Path) -> MnistIdx:
         except NonMatchingChecksumError as error:
             raise DataError(
                 f"{error}\nThe file is damaged. Restore it (`git checkout "
-                "cae_keras/mnist`), or delete it, "
-                "and TFDS will download it."
+                "cae_keras/mnist`), or delete it, and TFDS will download it."
             ) from error
     return builder
 
@@ -172,9 +170,7 @@ def _read_split(builder: MnistIdx, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split in the official order, and checks its content."""
     file = Path(builder.data_path) / f"mnist_idx-{split}.array_record-00000-of-00001"
     try:
-        file.open(
-            "rb"
-        ).close()  # array_record does not tell a closed file from a bad one
+        file.open("rb").close()  # OSError if it cannot be read, damaged or not
         source = builder.as_data_source(split=split)
         records = sorted(source, key=lambda record: record["first"])
         x = np.concatenate([record["images"] for record in records])
@@ -195,7 +191,7 @@ def _read_split(builder: MnistIdx, split: str) -> tuple[np.ndarray, np.ndarray]:
 def _damaged(file: Path, reason: str) -> DataError:
     """Removes the prepared copy, which can be made again; returns the error for it."""
     folder = file.parent
-    with contextlib.suppress(OSError), filelock.FileLock(folder.parents[1] / LOCK):
+    with contextlib.suppress(OSError), _lock(folder.parents[1]):
         shutil.rmtree(folder)
     remedy = "Its folder was removed; load again, and it is prepared anew."
     if folder.exists():
@@ -221,6 +217,11 @@ def _quiet():
             logger.setLevel(level)
         if not watched:
             tfds.enable_progress_bar()
+
+
+def _lock(data_dir: Path) -> filelock.BaseFileLock:
+    """Returns the one lock of a data folder, which its holder may take again."""
+    return filelock.FileLock(data_dir / "mnist_idx.lock", is_singleton=True)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

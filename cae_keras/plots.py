@@ -78,47 +78,28 @@ def curves(
 
 @styled
 def error_by_size(
-    sizes: Sequence[int],
-    by_label: Mapping[str, Sequence[float]],
-    points: Mapping[str, tuple],
+    sizes: Sequence[int], by_label: Mapping[str, Sequence[float]]
 ) -> Figure:
     """Draws mean squared error against the size of a code, on log axes.
 
     Args:
         sizes: How many numbers each code has.
         by_label: A name, and an error for each size.
-        points: Single models: a name, and its (size, error).
 
     Example:
-        >>> error_by_size([2, 4], {"PCA": [0.2, 0.1]}, {}).alt.split(": ")[1]
+        >>> error_by_size([2, 4], {"PCA": [0.2, 0.1]}).alt.split(": ")[1]
         'PCA goes from 0.2000 to 0.1000.'
     """
-    said = [
+    said = "; ".join(
         f"{label} goes from {y[0]:.4f} to {y[-1]:.4f}" for label, y in by_label.items()
-    ]
-    said += [
-        f"{label} with {size} numbers is at {error:.4f}"
-        for label, (size, error) in points.items()
-    ]
-    figure = Figure(
-        WIDTH,
-        3.5,
-        f"Mean squared error from {sizes[0]} to {sizes[-1]} numbers: "
-        f"{'; '.join(said)}.",
     )
+    alt = f"Mean squared error from {sizes[0]} to {sizes[-1]} numbers: {said}."
+    figure = Figure(WIDTH, 3.5, alt)
     axis = figure.subplots()
-    for (label, y), color in zip(by_label.items(), PALETTE, strict=False):
+    for (label, y), color in zip(by_label.items(), _colors(by_label), strict=True):
         axis.plot(sizes, y, marker="o", markersize=4, color=color, label=label)
-    for label, (size, error) in points.items():
-        axis.plot(
-            size, error, "D", markersize=8, color=BASELINE, ls="none", label=label
-        )
-    axis.set(
-        xscale="log",
-        yscale="log",
-        xlabel="numbers kept of each image",
-        ylabel="mean squared error per pixel",
-    )
+    axis.set(xscale="log", yscale="log", xlabel="numbers kept of each image")
+    axis.set_ylabel("mean squared error per pixel")
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.xaxis.minorticks_off()
     _plain_log_ticks(axis.yaxis)

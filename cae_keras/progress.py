@@ -1,5 +1,6 @@
 """Where long work shows how far it is: a terminal, a notebook, or a book's build."""
 
+import contextlib
 import os
 import sys
 
@@ -8,8 +9,9 @@ from tqdm import tqdm
 FORMAT = "{desc} |{bar:12}| {percentage:3.0f} %, {remaining} left{postfix}"
 
 
-def progress_bar(total: int, label: str) -> tqdm:
-    """Returns a progress bar with an estimate of what is left, a context manager.
+@contextlib.contextmanager
+def progress_bar(total: int, label: str):
+    """Yields a progress bar (`tqdm`) with an estimate of what is left.
 
     What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`,
     and shows what is written there in its own terminal. Without that, the bar goes to
@@ -20,13 +22,17 @@ def progress_bar(total: int, label: str) -> tqdm:
         label: What is going on, in a few words.
     """
     path = os.environ.get("CAE_PROGRESS")
-    stream = open(path, "a", encoding="utf-8") if path else sys.stderr  # noqa: SIM115
     watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(
-        total=total,
-        desc=label,
-        file=stream,
-        disable=not watched,
-        bar_format=FORMAT,
-        mininterval=0.5,
-    )
+    with contextlib.ExitStack() as stack:
+        stream = sys.stderr
+        if path:
+            stream = stack.enter_context(open(path, "a", encoding="utf-8"))
+        bar = tqdm(
+            total=total,
+            desc=label,
+            file=stream,
+            disable=not watched,
+            bar_format=FORMAT,
+            mininterval=0.5,
+        )
+        yield stack.enter_context(bar)

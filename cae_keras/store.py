@@ -9,13 +9,14 @@ import hashlib
 import json
 import os
 import warnings
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 import filelock
 import numpy as np
 
-from cae_keras.config import CAEConfig, Recipe, as_dict
+from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist, fingerprint
 from cae_keras.training import Run, check_run, train
 
@@ -76,8 +77,8 @@ def load_or_train(
 def run_key(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> str:
     """Returns what a run is stored under: 32 digits over all that decides it."""
     decided_by = {
-        "config": as_dict(config),
-        "recipe": as_dict(recipe),
+        "config": asdict(config),
+        "recipe": asdict(recipe),
         "seed": int(seed),
         "images": fingerprint(data.x_train[: recipe.images], data.x_val),
         "code": {name: code_digest(_source(name)) for name in DECIDING},

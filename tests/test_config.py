@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cae_keras.config import PRESETS, CAEConfig, Recipe, as_dict, get_preset
+from cae_keras.config import PRESETS, CAEConfig, Recipe, get_preset
 
 BAD_CONFIGS = [  # arguments, what is named, the rule
     ({"filters": ()}, "filters=()", "1 to 5 entries"),
@@ -105,8 +105,8 @@ def test_lists_and_numpy_numbers_become_plain_values():
     "value",
     [CAEConfig((8, 16), 4, True, "leaky_relu", 0.3), Recipe(images=100, epochs=2)],
 )
-def test_as_dict_comes_back_from_json(value):
-    assert type(value)(**json.loads(json.dumps(as_dict(value)))) == value
+def test_values_come_back_from_json(value):
+    assert type(value)(**json.loads(json.dumps(dataclasses.asdict(value)))) == value
 
 
 @pytest.mark.parametrize("value", [CAEConfig(), Recipe(), get_preset("quick")])

@@ -235,7 +235,7 @@ class TestFreshFolder:
 
 class TestPreparedFolder:
     def test_it_loads_fast_and_takes_no_lock(self, prepared, monkeypatch, mnist):
-        def no_lock(*_):
+        def no_lock(*_, **__):
             pytest.fail("a prepared folder may be read-only: no lock")
 
         monkeypatch.setattr(data.filelock, "FileLock", no_lock)

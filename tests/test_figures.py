@@ -28,9 +28,7 @@ def every_figure():
     yield plots.curves(
         np.arange(5), {"a": np.arange(5), "b": np.ones(5)}, "x", "y", alt="two lines"
     )
-    yield plots.error_by_size(
-        [2, 8, 32], {"PCA": [0.05, 0.03, 0.015]}, {"baseline": (32, 0.0034)}
-    )
+    yield plots.error_by_size([2, 8, 32], {"PCA": [0.05, 0.03, 0.015]})
     yield plots.bars(["0", "1"], np.array([0.1, 0.2]), "digit", "error")
     yield plots.latent_use(RNG.normal(size=(50, 8)))
 
@@ -98,7 +96,7 @@ def test_alternative_texts_tell_the_result():
     assert "0.0581" in alt
     assert (
         "goes from 0.0500 to 0.0150"
-        in plots.error_by_size([2, 32], {"PCA": [0.05, 0.015]}, {}).alt
+        in plots.error_by_size([2, 32], {"PCA": [0.05, 0.015]}).alt
     )
 
 

@@ -96,6 +96,17 @@ class TestSameBits:
         assert same_bits(again.weights, run.weights)
 
 
+def test_images_are_shuffled(run, tiny, monkeypatch):
+    """In the order of the file the same seed ends with other weights."""
+    monkeypatch.setattr(
+        torch.utils.data.RandomSampler,
+        "__iter__",
+        lambda sampler: iter(range(len(sampler))),
+    )
+    in_order = train(CONFIG, RECIPE, 0, tiny)
+    assert not same_bits(in_order.weights, run.weights)
+
+
 class TestWhatIsLookedAt:
     def test_not_the_test_images(self, run, tiny):
         class Guarded(SimpleNamespace):

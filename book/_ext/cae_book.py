@@ -73,9 +73,8 @@ def choose_preset(app, config):
     if preset.name == "quick":
         config.html_theme_options["announcement"] = (
             f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, "
-            f"{preset.recipe.epochs} epochs, "
-            f"{len(preset.seeds)} seeds. Its numbers are rough; the full build has the "
-            "real ones."
+            f"{preset.recipe.epochs} epochs. Its numbers are rough; the full build has "
+            "the real ones."
         )
 
 
@@ -83,9 +82,7 @@ def prepare_kernels(app):
     """Gives kernels the package, and a file for their progress, shown here."""
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = (
-        "1"  # the debugger's warning would land in the terminal
-    )
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or the debugger warns
     for name in ("CAE_RUNS", "TFDS_DATA_DIR"):  # a kernel's folder is another one
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
