@@ -7,7 +7,7 @@ need not check again.
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 IMAGE_SIDE = 28
@@ -232,11 +232,19 @@ def get_preset(name: str | None = None) -> Preset:
             f"CAE_PRESET={asked!r}: it must be one of {', '.join(map(repr, PRESETS))}"
         )
     preset = PRESETS[asked]
-    count = os.environ.get("CAE_SEEDS")
-    if not count:
-        return preset
-    if not count.isdecimal() or int(count) < 1:
-        raise ValueError(
-            f"CAE_SEEDS={count!r}: it must be a positive integer, the number of seeds"
-        )
-    return Preset(preset.name, preset.recipe, seeds=tuple(range(int(count))))
+    seeds = count_from("CAE_SEEDS")
+    return replace(preset, seeds=tuple(range(seeds))) if seeds else preset
+
+
+def count_from(variable: str) -> int | None:
+    """Returns the positive integer in an environment variable, or None if it is unset.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
+    text = os.environ.get(variable)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{variable}={text!r}: it must be a positive integer")
+    return int(text)

@@ -1,12 +1,15 @@
 """Where long work shows how far it is: a terminal, a notebook, or a book's build."""
 
 import contextlib
+import contextvars
 import os
 import sys
+from collections.abc import Callable
 
 from tqdm import tqdm
 
 FORMAT = "{desc} |{bar:12}| {percentage:3.0f} %, {remaining} left{postfix}"
+_relay = contextvars.ContextVar("relay", default=None)
 
 
 @contextlib.contextmanager
@@ -21,6 +24,9 @@ def progress_bar(total: int, label: str):
         total: How many steps there are.
         label: What is going on, in a few words.
     """
+    if _relay.get() is not None:
+        yield _Relay(_relay.get())
+        return
     path = os.environ.get("CAE_PROGRESS")
     watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
     with contextlib.ExitStack() as stack:
@@ -36,3 +42,34 @@ def progress_bar(total: int, label: str):
             mininterval=0.5,
         )
         yield stack.enter_context(bar)
+
+
+@contextlib.contextmanager
+def relayed(on_step: Callable[[], None]):
+    """Lets the bars inside only call `on_step` at each step: another bar shows them.
+
+    Example:
+        >>> steps = []
+        >>> with relayed(lambda: steps.append(1)), progress_bar(2, "two steps") as bar:
+        ...     bar.update()
+        >>> steps
+        [1]
+    """
+    token = _relay.set(on_step)
+    try:
+        yield
+    finally:
+        _relay.reset(token)
+
+
+class _Relay:
+    """Has those methods of a bar that are used here."""
+
+    def __init__(self, on_step):
+        self.on_step = on_step
+
+    def update(self):
+        self.on_step()
+
+    def set_postfix_str(self, text):
+        pass

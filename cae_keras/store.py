@@ -1,7 +1,7 @@
-"""The run store: a run is trained again only if what decides it has changed.
+"""The run store: a task is done again only if something that decides it has changed.
 
-A run is one `.npz` file without pickles, named by a key made of the configuration, the
-recipe, the seed, the images, the code that trains, and the versions of Keras and torch.
+What a task gave is one `.npz` file without pickles. Its name is a key made of what was
+asked, the images, the code that does it, and the versions of the packages it rests on.
 """
 
 import ast
@@ -9,86 +9,164 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import filelock
 import numpy as np
 
-from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist, fingerprint
-from cae_keras.training import Run, check_run, train
 
-# The modules that decide the numbers of a run
-DECIDING = ("config", "images", "models", "training")
+# What of a module decides no number: a change to it leaves the store valid
+UNDECIDING = {"config": ("Preset", "PRESETS", "count_from", "get_preset")}
 
 
-def load_or_train(
-    config: CAEConfig,
-    recipe: Recipe,
-    seed: int,
-    data: Mnist,
-    folder: str | os.PathLike | None = None,
-) -> Run:
-    """Returns a run from the store, or trains and keeps it.
+class Entry(NamedTuple):
+    """What a task gave: values that JSON can hold, and arrays."""
 
-    Two processes do not train the same run twice.
+    values: dict
+    arrays: tuple[np.ndarray, ...]
+
+
+class Task(Protocol):
+    """Something to do whose result is worth keeping.
+
+    Attributes:
+        kind: One word, such as `"run"`.
+        label: What a progress bar says.
+        steps: How many steps a progress bar sees.
+        code: Names of the package's modules that decide the result.
+        packages: Names of the installed packages that decide it.
+    """
+
+    kind: str
+    label: str
+    steps: int
+    code: tuple[str, ...]
+    packages: tuple[str, ...]
+
+    def asked(self) -> dict:
+        """Returns what decides the result besides images and code, as JSON values."""
+
+    def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
+        """Returns the arrays of the data that decide the result."""
+
+    def do(self, data: Mnist) -> Entry:
+        """Does it."""
+
+
+class Store:
+    """A folder of finished tasks.
 
     Args:
-        config: The network.
-        recipe: Its budget.
-        seed: The random seed.
-        data: Where the images come from.
-        folder: The store; without it, the environment variable `CAE_RUNS`, and without
+        folder: Where; without it, the environment variable `CAE_RUNS`, and without
             that, `.runs/` at the top of the project.
-
-    Returns:
-        A `Run`.
-
-    Raises:
-        ValueError: If the arguments are none that `train` takes, or the folder cannot
-            be written; nothing is trained then.
     """
-    check_run(recipe, seed, data)
-    folder = folder or os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs"
-    folder = Path(os.path.expanduser(folder))
-    key = run_key(config, recipe, seed, data)
-    path = folder / f"{key}.npz"
-    try:
-        run = _read(path, config, recipe, seed)  # also from a store that is read-only
-        if run is not None:
-            return run
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_suffix(".lock")).acquire()
-    except OSError as error:
-        raise ValueError(
-            f"CAE_RUNS={str(folder)!r} cannot be written ({error}): set it to a folder "
-            "that can be"
-        ) from error
-    with lock:
-        run = _read(path, config, recipe, seed)
-        if run is None:
-            run = train(config, recipe, seed, data)
-            _write(path, run)
-    return run
+
+    def __init__(self, folder: str | os.PathLike | None = None):
+        top = Path(__file__).parents[1]
+        folder = folder or os.environ.get("CAE_RUNS") or top / ".runs"
+        self.folder = Path(os.path.expanduser(folder))
+
+    def read(self, key: str) -> Entry | None:
+        """Returns an entry, verified; a damaged file is set aside with a warning."""
+        path = self.folder / f"{key}.npz"
+        try:
+            if not path.exists():
+                return None
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            entry, about = _load(path)
+            if (about["key"], about["digest"]) != (key, digest(entry)):
+                raise ValueError("it holds something else than its name says")
+        except Exception as error:  # whatever damage does to zip, JSON or array
+            return self._set_aside(path, error)
+        return entry
+
+    def write(self, key: str, task: Task, entry: Entry):
+        """Writes under a temporary name, then renames: no half file is left."""
+        about = {
+            "kind": task.kind,
+            "asked": task.asked(),
+            "values": entry.values,
+            "digest": digest(entry),
+            "key": key,
+        }
+        temporary = self.folder / f"{key}.part"
+        try:
+            with open(temporary, "wb") as file:
+                np.savez(file, *entry.arrays, about=json.dumps(about))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.folder / f"{key}.npz")
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def lock(self, key: str) -> filelock.BaseFileLock | None:
+        """Takes the lock of a key and returns it, or None if another process has it."""
+        lock = filelock.FileLock(self.folder / f"{key}.lock", timeout=0)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except filelock.Timeout:
+            return None
+        except OSError as error:
+            raise self._unusable(error) from error
+        return lock
+
+    def entries(self):
+        """Yields `(key, about)` of every sound file, without its arrays."""
+        for path in sorted(self.folder.glob("*.npz")):
+            try:
+                entry, about = _load(path)
+                if (about["key"], about["digest"]) == (path.stem, digest(entry)):
+                    yield path.stem, about
+            except Exception:  # damaged, or of an older version: `read` deals with it
+                continue
+
+    def _set_aside(self, path: Path, error: Exception):
+        aside = path.with_suffix(".damaged")
+        try:
+            os.replace(path, aside)
+        except FileNotFoundError:  # another process was faster
+            return
+        except OSError as read_only:
+            raise self._unusable(read_only) from error
+        warnings.warn(
+            f"{path} is damaged ({error}): set aside as {aside.name}, done again",
+            stacklevel=3,
+        )
+
+    def _unusable(self, error: OSError) -> ValueError:
+        return ValueError(
+            f"CAE_RUNS={str(self.folder)!r} cannot be written ({error}): set it to a "
+            "folder that can be"
+        )
 
 
-def run_key(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> str:
-    """Returns what a run is stored under: 32 digits over all that decides it."""
+def task_key(task: Task, data: Mnist) -> str:
+    """Returns what a task is kept under: 32 digits over all that decides its result."""
     decided_by = {
-        "config": asdict(config),
-        "recipe": asdict(recipe),
-        "seed": int(seed),
-        "images": fingerprint(data.x_train[: recipe.images], data.x_val),
-        "code": {name: code_digest(_source(name)) for name in DECIDING},
-        "versions": {package: version(package) for package in ("keras", "torch")},
+        "kind": task.kind,
+        "asked": task.asked(),
+        "images": fingerprint(*task.images(data)),
+        "code": {
+            name: code_digest(_source(name), UNDECIDING.get(name, ()))
+            for name in task.code
+        },
+        "versions": {package: version(package) for package in task.packages},
     }
     return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
 
 
-def code_digest(source: str) -> str:
+def code_digest(source: str, without: tuple[str, ...] = ()) -> str:
     """Returns a digest of Python source that comments and docstrings do not change.
+
+    Args:
+        source: The text of a module.
+        without: Names of classes, functions and constants to leave out.
 
     Example:
         >>> code_digest("x = 1  # one") == code_digest("x = 1")
@@ -97,6 +175,7 @@ def code_digest(source: str) -> str:
         False
     """
     tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not _names(node) & set(without)]
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
@@ -106,47 +185,26 @@ def code_digest(source: str) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
+def _names(node: ast.stmt) -> set[str]:
+    """Returns what a statement at the top of a module defines."""
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return {getattr(node, "name", "")}
+
+
 def _source(name: str) -> str:
     return Path(__file__).with_name(f"{name}.py").read_text("utf-8")
 
 
-def _digest(history: dict, weights: tuple[np.ndarray, ...]) -> str:
-    about = json.dumps([history, [(str(w.dtype), w.shape) for w in weights]])
-    return fingerprint(np.frombuffer(about.encode(), np.uint8), *weights)
+def digest(entry: Entry) -> str:
+    """Returns a digest of all that an entry holds."""
+    about = [entry.values, [(str(a.dtype), a.shape) for a in entry.arrays]]
+    about = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    return fingerprint(about, *entry.arrays)
 
 
-def _write(path: Path, run: Run):
-    """Writes a run under a temporary name, then renames it: no half file is left."""
-    about = {
-        "history": run.history,
-        "digest": _digest(run.history, run.weights),
-        "key": path.stem,
-    }
-    temporary = path.with_suffix(".part")
-    with open(temporary, "wb") as file:
-        np.savez(file, *run.weights, about=json.dumps(about))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def _read(path: Path, config: CAEConfig, recipe: Recipe, seed: int) -> Run | None:
-    """Reads a run and verifies it; a damaged file is set aside with a warning."""
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            weights = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
-        history = {name: tuple(values) for name, values in about["history"].items()}
-        if (about["key"], about["digest"]) != (path.stem, _digest(history, weights)):
-            raise ValueError("it holds something else than its name says")
-    except Exception as error:  # whatever damage does to zip, JSON or array
-        aside = path.with_suffix(".damaged")
-        os.replace(path, aside)
-        warnings.warn(
-            f"{path} is damaged ({error}): set aside as {aside.name}, trained again",
-            stacklevel=3,
-        )
-        return None
-    return Run(config, recipe, int(seed), history, weights)
+def _load(path: Path) -> tuple[Entry, dict]:
+    with np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        arrays = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
+    return Entry(about["values"], arrays), about

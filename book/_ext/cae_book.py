@@ -29,6 +29,7 @@ def setup(app):
     app.connect("config-inited", choose_preset, priority=1)
     app.connect("config-inited", start_clean, priority=2)
     app.connect("builder-inited", prepare_kernels)
+    app.connect("env-before-read-docs", index_first)
     app.connect("source-read", depend_on_package)
     app.connect("build-finished", finish)
     copy_alt_texts()
@@ -67,6 +68,7 @@ def choose_preset(app, config):
     spec.loader.exec_module(module)
     try:
         preset = module.get_preset()
+        module.count_from("CAE_WORKERS")  # said now, not by a page in its first cell
     except ValueError as error:
         raise ConfigError(str(error)) from error
     config.cae_build = repr(preset)
@@ -88,6 +90,11 @@ def prepare_kernels(app):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
     app.cae_progress = Progress(Path(app.outdir).parent / ".progress")
     os.environ["CAE_PROGRESS"] = str(app.cae_progress.path)
+
+
+def index_first(app, env, docnames):
+    """Reads the index first: it needs every run, so all are trained in one go."""
+    docnames.sort(key=lambda name: name != env.config.root_doc)
 
 
 def depend_on_package(app, docname, source):

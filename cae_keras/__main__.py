@@ -1,0 +1,72 @@
+"""`python -m cae_keras train` trains the study; `python -m cae_keras report` lists it."""
+
+import argparse
+import json
+import sys
+import time
+
+from tabulate import tabulate
+
+from cae_keras.data import load_mnist
+from cae_keras.experiments import EXPERIMENTS
+from cae_keras.report import report
+from cae_keras.store import Store
+from cae_keras.study import measure, run
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit status: 0, 2 for a bad argument, 130 if stopped."""
+    asked = _parser().parse_args(arguments)
+    try:
+        asked.command(asked)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; finished runs are kept, and not trained again")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cae_keras", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    train = commands.add_parser("train", help="train and measure what the store lacks")
+    train.add_argument(
+        "experiments",
+        nargs="*",
+        metavar="EXPERIMENT",
+        help=f"{', '.join(EXPERIMENTS)}; without any, all of them",
+    )
+    train.set_defaults(command=_train)
+    listing = commands.add_parser("report", help="list the runs in the store")
+    listing.add_argument("--json", action="store_true", help="as JSON, with histories")
+    listing.set_defaults(command=_report)
+    return parser
+
+
+def _train(asked):
+    start, mnist = time.monotonic(), load_mnist()
+    runs = run(*asked.experiments, data=mnist)
+    measured = measure(runs, mnist)
+    shown = ("bce", "mse", "ssim", "read")
+    rows = [
+        [name, *(values[what].mean() for what in shown), len(values["bce"])]
+        for name, values in measured.items()
+    ]
+    headers = ["", "test BCE", "MSE", "SSIM", "read right", "seeds"]
+    print(tabulate(rows, headers, floatfmt=("", ".4f", ".5f", ".4f", ".4f", "")))
+    print(f"\n{time.monotonic() - start:.0f} s; kept in {Store().folder}")
+
+
+def _report(asked):
+    rows = report(Store(), load_mnist())
+    if asked.json:
+        print(json.dumps(rows, indent=1))
+        return
+    rows = [{name: row[name] for name in row if name != "history"} for row in rows]
+    print(tabulate(rows, headers="keys", floatfmt=".5g") or "no run in the store")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The registry of the study: one factor is changed at a time, from one baseline."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cae_keras.config import CAEConfig
+
+BASELINE = CAEConfig()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question, and the configurations that answer it.
+
+    Args:
+        name: What `run` and the command line call it.
+        factor: What is changed.
+        question: What the experiment asks.
+        variants: Configurations by their names, the baseline among them; a name stands
+            for the same configuration in the whole study.
+
+    Raises:
+        ValueError: If there is no variant.
+    """
+
+    name: str
+    factor: str
+    question: str
+    variants: dict[str, CAEConfig]
+
+    def __post_init__(self):
+        if not self.variants:
+            raise ValueError(f"variants={self.variants!r}: it must have at least one")
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "baseline",
+            "none",
+            "How does it work?",
+            {"baseline": BASELINE},
+        ),
+        Experiment(
+            "filters",
+            "number of filters",
+            "Does width buy quality?",
+            {
+                "narrow": replace(BASELINE, filters=(16, 32, 32)),
+                "baseline": BASELINE,
+                "wide": replace(BASELINE, filters=(32, 64, 128)),
+            },
+        ),
+        Experiment(
+            "latent_dim",
+            "size of the latent space",
+            "How many numbers does a digit need?",
+            {
+                "2 latents": replace(BASELINE, latent_dim=2),
+                "8 latents": replace(BASELINE, latent_dim=8),
+                "baseline": BASELINE,
+                "64 latents": replace(BASELINE, latent_dim=64),
+            },
+        ),
+        Experiment(
+            "batch_norm",
+            "batch normalisation",
+            "Smoother, or just different?",
+            {"baseline": BASELINE, "batch norm": replace(BASELINE, batch_norm=True)},
+        ),
+        Experiment(
+            "activation",
+            "activation function",
+            "Does it matter what happens below zero?",
+            {
+                "baseline": BASELINE,
+                "Leaky ReLU": replace(BASELINE, activation="leaky_relu"),
+            },
+        ),
+        Experiment(
+            "depth",
+            "number of blocks",
+            "Does it need to see more?",
+            {
+                "baseline": BASELINE,
+                "three blocks": replace(BASELINE, filters=(32, 32, 64, 64)),
+            },
+        ),
+        Experiment(
+            "tradeoff",
+            "all of them",
+            "Would you deploy it?",
+            {
+                "baseline": BASELINE,
+                "trade-off": CAEConfig(
+                    filters=(16, 32, 32),
+                    latent_dim=16,
+                    batch_norm=True,
+                    activation="leaky_relu",
+                ),
+            },
+        ),
+    )
+}
+
+
+def configurations(*experiments: str | Mapping[str, CAEConfig]) -> dict[str, CAEConfig]:
+    """Returns all configurations of some experiments, or of the whole study.
+
+    Args:
+        *experiments: Names out of `EXPERIMENTS`, or configurations by names of your
+            own.
+
+    Raises:
+        ValueError: If there is no experiment of that name.
+
+    Example:
+        >>> list(configurations("depth"))
+        ['baseline', 'three blocks']
+        >>> len(configurations())
+        10
+    """
+    together = {}
+    for experiment in experiments or EXPERIMENTS:
+        if isinstance(experiment, Mapping):
+            together |= experiment
+        elif experiment in EXPERIMENTS:
+            together |= EXPERIMENTS[experiment].variants
+        else:
+            raise ValueError(
+                f"experiment={experiment!r}: it must be one of "
+                f"{', '.join(map(repr, EXPERIMENTS))}"
+            )
+    return together

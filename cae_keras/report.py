@@ -1,0 +1,58 @@
+"""What is in the store, run by run."""
+
+from cae_keras.config import CAEConfig, Recipe
+from cae_keras.data import Mnist
+from cae_keras.experiments import configurations
+from cae_keras.store import Store, task_key
+from cae_keras.tasks import Training
+
+MEASURES = ("bce", "excess_bce", "mse", "psnr", "ssim", "read", "parameters", "macs")
+
+
+def report(store: Store, data: Mnist) -> list[dict]:
+    """Returns one row a run, of whatever recipe and seed, with what was measured on it.
+
+    Args:
+        store: Where the runs are.
+        data: The images of today: a run of other images, other code or other packages
+            is not `valid`, and will not be used again.
+
+    Returns:
+        Rows of `name`, `filters`, `latent_dim`, `batch_norm`, `activation`, `images`,
+        `epochs`, `peak_rate`, `seed`, `val_bce`, `seconds`, the measures (None where
+        nothing was measured), `valid`, and the `history`.
+    """
+    names = {config: name for name, config in configurations().items()}
+    measures, runs = {}, []
+    for key, about in store.entries():
+        if about["kind"] == "measures":
+            measures[about["asked"]["run"]] = about["values"]
+        elif about["kind"] == "run":
+            runs.append((key, about))
+    rows = [
+        _row(key, about, names, measures.get(about["digest"], {}), data)
+        for key, about in runs
+    ]
+    return sorted(rows, key=lambda row: (row["name"], row["epochs"], row["seed"]))
+
+
+def _row(key: str, about: dict, names: dict, measures: dict, data: Mnist) -> dict:
+    asked, history = about["asked"], about["values"]
+    config, recipe = CAEConfig(**asked["config"]), Recipe(**asked["recipe"])
+    task = Training(config, recipe, asked["seed"])
+    return {
+        "name": names.get(config, ""),
+        "filters": "-".join(map(str, config.filters)),
+        "latent_dim": config.latent_dim,
+        "batch_norm": config.batch_norm,
+        "activation": config.activation,
+        "images": recipe.images,
+        "epochs": recipe.epochs,
+        "peak_rate": recipe.peak_learning_rate,
+        "seed": asked["seed"],
+        "val_bce": history["val_loss"][-1],
+        "seconds": sum(history["seconds"]),
+        **{name: measures.get(name) for name in MEASURES},
+        "valid": task_key(task, data) == key,
+        "history": history,
+    }

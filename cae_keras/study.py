@@ -1,0 +1,125 @@
+"""The study: runs of many configurations and seeds, and what is measured on them."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cae_keras.config import CAEConfig, Recipe, get_preset
+from cae_keras.data import Mnist, load_mnist
+from cae_keras.experiments import configurations
+from cae_keras.reader import Reader, reader_recipe
+from cae_keras.tasks import Measuring, Reading, Training
+from cae_keras.training import Run, check_run
+from cae_keras.workers import complete
+
+Runs = dict[str, tuple[Run, ...]]
+Results = dict[str, dict[str, np.ndarray]]
+
+
+def run(
+    *experiments: str | Mapping[str, CAEConfig],
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] | None = None,
+    data: Mnist | None = None,
+    folder: str | os.PathLike | None = None,
+) -> Runs:
+    """Returns the runs of experiments; what the store lacks is trained, side by side.
+
+    Args:
+        *experiments: Names out of `EXPERIMENTS`, or configurations by names of your
+            own. Without any, the whole study.
+        recipe: Their budget; without it, that of the build's preset.
+        seeds: Their random seeds; without them, those of the build's preset.
+        data: Where the images come from; without it, `load_mnist()`.
+        folder: The store; without it, `CAE_RUNS` or `.runs/`.
+
+    Returns:
+        For each variant its runs, one a seed.
+
+    Raises:
+        ValueError: If there is no such experiment, or an argument is none that `train`
+            takes; nothing is trained then.
+
+    Example:
+        >>> run("depht")
+        Traceback (most recent call last):
+        ...
+        ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
+    """
+    variants = configurations(*experiments)
+    preset = get_preset()
+    recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
+    data = data or load_mnist()
+    for seed in seeds:
+        check_run(recipe, seed, data)
+    tasks = {
+        name: [Training(config, recipe, int(seed)) for seed in seeds]
+        for name, config in variants.items()
+    }
+    widest_first = sorted(  # so that no long run is left to the end
+        {task for several in tasks.values() for task in several},
+        key=lambda task: (-sum(task.config.filters), repr(task)),
+    )
+    entries = complete(widest_first, data, folder)
+    found = dict(zip(widest_first, entries, strict=True))
+    return {
+        name: tuple(task.result(found[task]) for task in several)
+        for name, several in tasks.items()
+    }
+
+
+def load_or_train_reader(
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    data: Mnist | None = None,
+    folder: str | os.PathLike | None = None,
+) -> Reader:
+    """Returns the machine reader of this build from the store, or trains and keeps it.
+
+    Args:
+        recipe: The budget of the autoencoders it goes with (see `reader_recipe`);
+            without it, that of the build's preset.
+        seed: Its random seed.
+        data: Where the images come from; without it, `load_mnist()`.
+        folder: The store; without it, `CAE_RUNS` or `.runs/`.
+    """
+    data = data or load_mnist()
+    recipe = reader_recipe(recipe or get_preset().recipe)
+    check_run(recipe, seed, data)
+    task = Reading(recipe, seed)
+    return task.result(*complete([task], data, folder))
+
+
+def measure(
+    runs: Mapping[str, Sequence[Run]],
+    data: Mnist | None = None,
+    reader: Reader | None = None,
+    folder: str | os.PathLike | None = None,
+) -> Results:
+    """Returns what is measured on runs, one value a seed; kept in the store as well.
+
+    Args:
+        runs: Runs by names, as `run` returns them.
+        data: Where the images come from; without it, `load_mnist()`.
+        reader: The machine reader; without it, that of the build.
+        folder: The store; without it, `CAE_RUNS` or `.runs/`.
+
+    Returns:
+        For each name and measure an array of one float a seed. Measured on the test
+        images: `bce`, `excess_bce`, `mse`, `psnr`, `ssim`, `sharpness` and `read`, the
+        share of reconstructions that the reader reads as the right digit. On the
+        validation curve: `roughness` and `last_gain`. Costs: `parameters` (trainable),
+        `all_parameters`, `macs` (of one image), `code_bytes`, and `seconds` to train.
+    """
+    data = data or load_mnist()
+    reader = reader or load_or_train_reader(data=data, folder=folder)
+    tasks = [Measuring(one, reader) for several in runs.values() for one in several]
+    entries = iter(complete(tasks, data, folder))
+    results = {}
+    for name, several in runs.items():
+        values = [next(entries).values for _ in several]
+        results[name] = {
+            what: np.array([of_seed[what] for of_seed in values]) for what in values[0]
+        }
+    return results

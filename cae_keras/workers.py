@@ -1,0 +1,227 @@
+"""Many tasks side by side: one worker a core, one torch thread each.
+
+The number of workers changes no result. Only the caller writes to the store, each entry
+as it arrives, so whatever stops the work costs only the tasks that were under way.
+"""
+
+import collections
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
+from pathlib import Path
+
+import loky
+import torch
+from loky.process_executor import BrokenProcessPool
+
+from cae_keras.config import count_from
+from cae_keras.data import Mnist
+from cae_keras.progress import progress_bar, relayed
+from cae_keras.store import Entry, Store, Task, task_key
+
+POLL = 0.5  # seconds between two looks at the workers
+ATTEMPTS = 3  # how often a task may lose its worker
+
+
+def number_of_workers() -> int:
+    """Returns `CAE_WORKERS`, or one a core; on a CUDA device, one.
+
+    Raises:
+        ValueError: If `CAE_WORKERS` is not a positive integer.
+    """
+    cores = 1 if torch.cuda.is_available() else loky.cpu_count()
+    return count_from("CAE_WORKERS") or cores
+
+
+def complete(
+    tasks: Sequence[Task], data: Mnist, folder: str | os.PathLike | None = None
+) -> list[Entry]:
+    """Returns what each task gives, from the store or done now.
+
+    Two processes with one store do no task twice: each leaves to the other what that
+    has begun, and waits for it.
+
+    Args:
+        tasks: What to do. Equal tasks are done once.
+        data: Where the images come from.
+        folder: The store; without it, `CAE_RUNS` or `.runs/`.
+
+    Raises:
+        ValueError: If the store cannot be written.
+        RuntimeError: If a task has lost its worker three times.
+    """
+    workers, store = number_of_workers(), Store(folder)
+    keys = [task_key(task, data) for task in tasks]
+    entries = {key: store.read(key) for key in keys}
+    missing = {
+        key: task for key, task in zip(keys, tasks, strict=True) if entries[key] is None
+    }
+    for key, entry in _do(missing, data, store, min(workers, len(missing))):
+        entries[key] = entry
+    return [entries[key] for key in keys]
+
+
+def _do(missing: dict[str, Task], data: Mnist, store: Store, workers: int):
+    """Yields `(key, entry)` for each missing task, in the order they are finished."""
+    if not missing:
+        return
+    steps = sum(task.steps for task in missing.values())
+    label = next(iter(missing.values())).label
+    if len(missing) > 1:
+        label = f"{len(missing)} × {label.split(',')[0]}, {workers} at a time"
+    waiting, locks = collections.deque(missing), {}
+    with progress_bar(steps, label) as bar, contextlib.ExitStack() as stack:
+        pool = _Here(bar) if workers == 1 else _Workers(workers, bar)
+        stack.callback(lambda: [lock.release() for lock in locks.values()])
+        stack.enter_context(pool)
+        while waiting or locks:
+            for key in [waiting.popleft() for _ in range(len(waiting))]:
+                lock = store.lock(key) if pool.has_room() else None
+                if lock is None:  # no room, or another process is at it
+                    waiting.append(key)
+                    continue
+                locks[key] = lock
+                entry = store.read(key)  # if another process has finished it
+                if entry is None:
+                    pool.submit(key, missing[key], data)
+                else:
+                    yield key, entry
+                    locks.pop(key).release()
+            for key, entry in pool.finished():
+                store.write(key, missing[key], entry)
+                yield key, entry
+                locks.pop(key).release()
+
+
+class _Here:
+    """Does one task at a time, in this process."""
+
+    def __init__(self, bar):
+        self.bar, self.task = bar, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def has_room(self) -> bool:
+        return self.task is None
+
+    def submit(self, key: str, task: Task, data: Mnist):
+        self.task = key, task, data
+
+    def finished(self) -> Iterator[tuple[str, Entry]]:
+        if self.task is None:  # all that is left is with another process
+            time.sleep(POLL)
+            return
+        key, task, data = self.task
+        with relayed(self.bar.update):
+            entry = task.do(data)
+        self.task = None
+        yield key, entry
+
+
+class _Workers:
+    """Does tasks in other processes: each worker has an executor of its own.
+
+    One executor with several workers would break as a whole when one of them dies.
+    """
+
+    def __init__(self, workers: int, bar):
+        self.bar = bar
+        self.free = [_executor() for _ in range(workers)]
+        self.busy = {}  # future: (key, task, data, executor)
+        self.attempts, self.steps_done = collections.Counter(), 0
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="cae_steps_")
+        return self
+
+    def __exit__(self, *_):
+        """Ends the workers, at once if they are still busy."""
+        for *_, executor in self.busy.values():
+            executor.shutdown(kill_workers=True)
+        for executor in self.free:
+            executor.shutdown()
+        self.folder.cleanup()
+
+    def has_room(self) -> bool:
+        return bool(self.free)
+
+    def submit(self, key: str, task: Task, data: Mnist):
+        executor = self.free.pop()
+        self.attempts[key] += 1
+        steps = self._steps_file(key)
+        steps.write_bytes(b"")
+        self.busy[executor.submit(_work, task, data, steps)] = key, task, data, executor
+
+    def finished(self) -> Iterator[tuple[str, Entry]]:
+        if not self.busy:  # all that is left is with another process
+            time.sleep(POLL)
+        done, _ = wait(self.busy, POLL, FIRST_COMPLETED)
+        for future in sorted(done, key=_failed):  # what is finished is kept first
+            key, task, data, executor = self.busy.pop(future)
+            try:
+                entry = future.result()
+            except BrokenProcessPool as error:
+                executor.shutdown(kill_workers=True)
+                self.free.append(_executor())
+                if self.attempts[key] == ATTEMPTS:
+                    raise RuntimeError(
+                        f"{task.label}: its worker died {ATTEMPTS} times. Is there "
+                        "enough memory? CAE_WORKERS=1 takes less of it."
+                    ) from error
+                self.submit(key, task, data)
+                continue
+            except BaseException:
+                self.free.append(executor)
+                raise
+            self.free.append(executor)
+            self.steps_done += task.steps
+            self._steps_file(key).unlink()
+            yield key, entry
+        self._show()
+
+    def _show(self):
+        under_way = (self._steps_file(key) for key, *_ in self.busy.values())
+        self.bar.n = self.steps_done + sum(file.stat().st_size for file in under_way)
+        self.bar.refresh()
+
+    def _steps_file(self, key: str) -> Path:
+        return Path(self.folder.name) / key
+
+
+def _failed(future: Future) -> bool:
+    return future.exception() is not None
+
+
+def _executor() -> loky.ProcessPoolExecutor:
+    return loky.ProcessPoolExecutor(1, initializer=_begin, initargs=(os.getpid(),))
+
+
+def _begin(caller: int):
+    """Prepares a worker: silent, deaf to Ctrl-C, gone when its caller is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller hears it, and ends us
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # or a page would show what a worker prints
+        os.dup2(nowhere, stream)
+
+    def watch():
+        while os.getppid() == caller:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(task: Task, data: Mnist, steps: Path) -> Entry:
+    """Does a task in a worker; the size of a file tells how many steps are done."""
+    with open(steps, "ab", buffering=0) as file, relayed(partial(file.write, b".")):
+        return task.do(data)
