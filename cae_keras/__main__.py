@@ -1,4 +1,4 @@
-"""`python -m cae_keras train` trains the study; `python -m cae_keras report` lists it."""
+"""`python -m cae_keras train` trains the study, `… report` lists its runs."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from cae_keras.study import measure, run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; returns its exit status: 0, 2 for a bad argument, 130 if stopped."""
+    """Runs a command; returns its status: 0, 2 for a bad argument, 130 if stopped."""
     asked = _parser().parse_args(arguments)
     try:
         asked.command(asked)

@@ -72,7 +72,7 @@ def reconstructions(
     n, rows = len(originals), 1 + 2 * len(by_model)
     figure = Figure(
         WIDTH,
-        WIDTH / (n + 1.2) * rows * 1.16 + 0.15,
+        (WIDTH - 2) / n * rows * 1.06 + 0.22 * len(by_model),
         alt or f"{n} digits and their reconstructions. {said}.",
     )
     figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
@@ -84,10 +84,41 @@ def reconstructions(
             axes[2 + 2 * i], x_hat - originals, "error", cmap="PuOr", vmin=-1
         )
         for axis, error in zip(axes[2 + 2 * i], errors[name], strict=True):
-            axis.set_xlabel(f"{error:.4f}", fontsize=8, labelpad=2)
-    figure.colorbar(
-        shown, ax=axes[2::2], shrink=0.9, aspect=18, ticks=(-1, 0, 1)
-    ).set_ticklabels(["ink lost", "0", "ink added"], fontsize=8)
+            axis.set_xlabel(f"{error:.4f}", fontsize=8.5, labelpad=2)
+    bar = figure.colorbar(
+        shown, ax=axes, shrink=0.5, aspect=20, fraction=0.04, pad=0.01, ticks=(-1, 0, 1)
+    )
+    bar.set_ticklabels(["ink\nlost", "0", "ink\nadded"], fontsize=8.5)
+    return figure
+
+
+@styled
+def rows(
+    by_label: Mapping[str, np.ndarray], titles: Sequence[str] = (), alt: str = ""
+) -> Figure:
+    """Draws labelled rows of images, such as two ways from one digit to another.
+
+    Args:
+        by_label: For each row a label and its images, `(n, height, width, 1)` in
+            [0, 1].
+        titles: A short text above each column.
+        alt: What is to be seen.
+
+    Example:
+        >>> rows({"pixels": np.zeros((8, 28, 28, 1))}).alt
+        'Rows of 8 images: pixels.'
+    """
+    n = max(map(len, by_label.values()))
+    height = WIDTH / (n + 1.2) * len(by_label) * 1.06 + (0.35 if titles else 0.1)
+    figure = Figure(WIDTH, height, alt or f"Rows of {n} images: {', '.join(by_label)}.")
+    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
+    axes = figure.subplots(len(by_label), n, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, (label, images) in zip(axes, by_label.items(), strict=True):
+        _picture_row(row[: len(images)], images, label)
+    for axis, title in zip(axes[0], titles, strict=False):
+        axis.set_title(title, fontsize=9)
     return figure
 
 
@@ -189,5 +220,6 @@ def _picture_row(
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
         axis.spines[:].set_visible(False)
+        axis.set_axis_on()
     axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
     return shown

@@ -1,6 +1,8 @@
 """Figures hold the data they were given, say in words what is to be seen, and come without global state."""
 
 import io
+from itertools import combinations
+from math import inf, log, nan
 
 import matplotlib
 import numpy as np
@@ -8,11 +10,32 @@ import pytest
 from PIL import Image
 
 from cae_keras import pictures, plots
-from cae_keras.figure import BASELINE, PALETTE, Figure
+from cae_keras.experiments import configurations
+from cae_keras.figure import BASELINE, COLORS, PALETTE, Figure
+from cae_keras.statistics import Interval
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.random((10, 28, 28, 1)).astype("float32")
 HISTORY = {"loss": (0.3, 0.2, 0.1), "val_loss": (0.25, 0.15, 0.125)}
+
+
+RESULTS = {
+    name: {"parameters": np.full(3, cost), "mse": mse * np.array([0.9, 1.0, 1.1])}
+    for name, cost, mse in (
+        ("baseline", 137_441, 0.0125), ("narrow", 68_769, 0.0145), ("wide", 390_000, 0.0115),
+        ("2 latents", 106_000, 0.105), ("8 latents", 112_000, 0.048), ("64 latents", 203_000, 0.0065),
+        ("batch norm", 137_825, 0.0122), ("Leaky ReLU", 137_441, 0.0124),
+        ("three blocks", 120_000, 0.0131), ("trade-off", 45_000, 0.027),
+    )
+}  # fmt: skip
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+HALVED = Interval(log(0.5), log(0.25), log(1.0), 3)
+LATENTS = RNG.normal(size=(9000, 2))
 
 
 def every_figure():
@@ -31,6 +54,14 @@ def every_figure():
     yield plots.error_by_size([2, 8, 32], {"PCA": [0.05, 0.03, 0.015]})
     yield plots.bars(["0", "1"], np.array([0.1, 0.2]), "digit", "error")
     yield plots.latent_use(RNG.normal(size=(50, 8)))
+    yield plots.quality_by_cost(
+        RESULTS, "parameters", "mse", "parameters", "MSE", fit=True, front=True
+    )
+    yield plots.sweep({"baseline": {0.001: [0.1], 0.01: [nan]}}, "rate", "error")
+    yield plots.forest({"size": {"2 latents": HALVED}}, "change", margin=0.02)
+    yield plots.latent_map(LATENTS, np.arange(9000) % 10)
+    yield plots.kernels({"narrow": RNG.normal(size=(4, 4, 1, 16))})
+    yield pictures.rows({"pixels": DIGITS, "latents": DIGITS}, list("0123456789"))
 
 
 @pytest.mark.parametrize(
@@ -59,14 +90,16 @@ def test_reconstructions_show_the_data_and_one_scale_for_all_errors():
 
 def test_loss_curves_draw_mean_band_and_floor():
     other = {"loss": (0.4, 0.3, 0.2), "val_loss": (0.35, 0.25, 0.225)}
-    axis, right = plots.loss_curves({"baseline": [HISTORY, other]}, floor=0.05).axes
+    figure = plots.loss_curves({"baseline": [HISTORY, other]}, floor=0.05)
+    axis, right = figure.axes
     training, validation, floor = axis.lines
     assert np.allclose(right.lines[0].get_ydata(), (0.25, 0.15, 0.125))
     assert np.allclose(validation.get_ydata(), (0.3, 0.2, 0.175))
     assert np.allclose(training.get_ydata(), (0.35, 0.25, 0.15))
     assert floor.get_ydata() == [0.05, 0.05]
-    band = axis.collections[1].get_paths()[0].vertices[:, 1]
+    band = axis.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.125, 0.35))
+    assert legend(figure) == ["baseline", "training", "floor 0.0500"]
 
 
 def test_one_run_has_no_band():
@@ -75,16 +108,261 @@ def test_one_run_has_no_band():
     )
 
 
-def test_the_baseline_keeps_its_colour_wherever_it_stands():
-    for order in (("baseline", "wide"), ("wide", "baseline")):
-        axis = plots.loss_curves({name: [HISTORY] for name in order}, floor=0.05).axes[
-            0
-        ]
-        colors = {
-            line.get_label().split(",")[0]: line.get_color() for line in axis.lines
-        }
+def test_each_configuration_has_a_colour_and_keeps_it_wherever_it_stands():
+    assert set(COLORS) == set(configurations())
+    for order in (("baseline", "wide", "PCA"), ("PCA", "wide", "baseline")):
+        figure = plots.loss_curves({name: [HISTORY] for name in order}, floor=0.05)
+        lines = figure.legends[0].get_lines()
+        colors = dict(
+            zip(legend(figure), [line.get_color() for line in lines], strict=True)
+        )
         assert colors["baseline"] == BASELINE
-        assert colors["wide"] == PALETTE[0]
+        assert colors["wide"] == COLORS["wide"]
+        assert colors["PCA"] == PALETTE[0]
+
+
+@pytest.mark.parametrize("name", COLORS)
+def test_each_colour_is_seen_on_paper_and_in_dark_mode(name):
+    assert contrast(rgb(COLORS[name]), np.ones(3)) >= 3
+    assert contrast(dark(rgb(COLORS[name])), dark(np.ones(3))) >= 3
+
+
+@pytest.mark.parametrize("kind", VISION)
+def test_colours_stay_apart_in_colour_blind_eyes(kind):
+    """Machado, Oliveira & Fernandes (2009); distances in Oklab, where 0.02 is just seen."""
+    for look in (np.array, dark):
+        seen = {
+            name: oklab(np.clip(VISION[kind] @ linear(look(rgb(color))), 0, 1))
+            for name, color in COLORS.items()
+        }
+        for one, other in combinations(seen, 2):
+            least = 0.095 if "baseline" in (one, other) else 0.05
+            assert np.linalg.norm(seen[one] - seen[other]) > least, (one, other)
+
+
+def rgb(color):
+    return np.array(matplotlib.colors.to_rgb(color))
+
+
+def linear(color):
+    return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other):
+    dim, bright = sorted(linear(c) @ (0.2126, 0.7152, 0.0722) for c in (one, other))
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def dark(color):
+    """What book.css does: invert(0.93), then hue-rotate(180deg)."""
+    gray = np.array([0.213, 0.715, 0.072])
+    return np.clip(
+        (2 * np.tile(gray, (3, 1)) - np.eye(3)) @ (color * (1 - 2 * 0.93) + 0.93), 0, 1
+    )
+
+
+def oklab(linear_color):
+    """Björn Ottosson (2020), https://bottosson.github.io/posts/oklab/"""
+    cones = [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+    axes = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+    return np.array(axes) @ np.cbrt(np.array(cones) @ linear_color)
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_errors_by_size_may_have_runs_and_sizes_of_their_own():
+    runs = np.array([[0.2, 0.1], [0.4, 0.3]])
+    own = {2: [0.05, 0.07, 0.03]}
+    figure = plots.error_by_size([4, 8], {"PCA": [0.5, 0.4], "runs": runs, "own": own})
+    pca, mean, single = figure.axes[0].lines
+    assert np.allclose(pca.get_xydata(), [(4, 0.5), (8, 0.4)])
+    assert np.allclose(mean.get_xydata(), [(4, 0.3), (8, 0.2)])
+    assert np.allclose(single.get_xydata(), [(2, 0.05)])
+    bars = [c.get_segments() for c in figure.axes[0].collections]
+    assert np.allclose(bars[0], [[(4, 0.2), (4, 0.4)], [(8, 0.1), (8, 0.3)]])
+    assert np.allclose(bars[1], [[(2, 0.03), (2, 0.07)]])
+    assert "PCA goes from 0.5000 at 4 to 0.4000 at 8; runs goes" in figure.alt
+    assert "own has 0.0500 at 2" in figure.alt
+
+
+def test_quality_by_cost_draws_means_ranges_slope_and_front():
+    figure = plots.quality_by_cost(
+        RESULTS, "parameters", "mse", "parameters", "MSE", fit=True, front=True
+    )
+    axis = figure.axes[0]
+    points = [line.get_xydata()[0] for line in axis.lines if line.get_marker() == "o"]
+    assert np.allclose(
+        points, [(r["parameters"][0], r["mse"].mean()) for r in RESULTS.values()]
+    )
+    assert np.allclose(
+        axis.collections[3].get_segments()[0][:, 1], (0.105 * 0.9, 0.105 * 1.1)
+    )
+    cheaper = {
+        "trade-off",
+        "narrow",
+        "three blocks",
+        "Leaky ReLU",
+        "batch norm",
+        "64 latents",
+    }
+    assert set(figure.alt.split("front: ")[1].rstrip(".").split(", ")) == cheaper
+    assert "trade-off 0.027 at 45,000" in figure.alt
+
+
+def test_the_slope_is_the_exponent_of_a_power_law():
+    results = {str(n): {"cost": [n], "error": [3 * n**-0.25]} for n in (10, 100, 5000)}
+    figure = plots.quality_by_cost(results, "cost", "error", "cost", "error", fit=True)
+    assert figure.alt.endswith("The slope is -0.25.")
+    line = next(line for line in figure.axes[0].lines if line.get_linestyle() == "--")
+    assert np.allclose(line.get_ydata(), 3 * line.get_xdata() ** -0.25)
+    same = {name: {"cost": [5], "error": [e]} for name, e in (("a", 1), ("b", 2))}
+    with pytest.raises(ValueError, match="cost='cost': a line needs costs that differ"):
+        plots.quality_by_cost(same, "cost", "error", "cost", "error", fit=True)
+
+
+def test_no_name_covers_another_or_a_point():
+    figure = plots.quality_by_cost(
+        RESULTS, "parameters", "mse", "parameters", "MSE", front=True
+    )
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    boxes = [matplotlib.text.Text.get_window_extent(text) for text in axis.texts]
+    assert [text.get_text() for text in axis.texts] == list(RESULTS)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    dots = axis.transData.transform(
+        [(r["parameters"][0], r["mse"].mean()) for r in RESULTS.values()]
+    )
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+    frame = axis.get_window_extent()
+    assert all(frame.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_a_short_logarithmic_axis_still_has_ticks():
+    some = {name: RESULTS[name] for name in ("narrow", "baseline", "wide")}
+    figure = plots.quality_by_cost(some, "parameters", "mse", "parameters", "MSE")
+    figure.draw_without_rendering()
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        low, high = axis.get_view_interval()
+        assert sum(low <= tick <= high for tick in axis.get_majorticklocs()) >= 3
+    assert "200,000" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
+
+
+def test_forest_draws_intervals_of_logarithms_and_says_percent():
+    groups = {
+        "filters": {"narrow": HALVED},
+        "size": {
+            "2 latents": Interval(log(8), log(7), log(9), 3),
+            "8 latents": Interval(log(4), -inf, inf, 1),
+        },
+    }
+    figure = plots.forest(groups, "error", margin=log(1.05))
+    assert figure.alt == (
+        "error: narrow −50 % (−75 to +0.0); 2 latents +700 % (+600 to +800); "
+        "8 latents +300 % (no interval). Within ±5 % counts as no change."
+    )
+    axis = figure.axes[0]
+    zero, *rows = axis.lines
+    assert list(zero.get_xdata()) == [0, 0]
+    assert np.allclose(rows[0].get_xdata(), (log(0.25), 0))
+    assert np.allclose(rows[1].get_xdata(), log(0.5))
+    assert rows[4].get_linestyle() == ":"
+    assert np.allclose(rows[4].get_xdata(), axis.get_xlim())
+    assert rows[5].get_markerfacecolor() == "white"
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "narrow",
+        "2 latents",
+        "8 latents",
+    ]
+    for at, label in zip(axis.get_xticks(), axis.get_xticklabels(), strict=True):
+        assert round(100 * (np.exp(at) - 1)) == int(label.get_text().replace("−", "-"))
+    assert {"0", "+10", "+100", "−50"} <= {
+        label.get_text() for label in axis.get_xticklabels()
+    }
+
+
+def test_sweep_leaves_diverged_runs_out_of_the_mean_and_counts_them():
+    by_rate = {0.1: [nan, inf], 0.001: [0.2, 0.4], 0.01: [0.1, 7.0]}
+    figure = plots.sweep(
+        {"baseline": by_rate, "wide": {0.1: [nan]}}, "rate", "error", cap=5
+    )
+    line, empty = figure.axes[0].lines
+    assert np.allclose(line.get_xydata(), [(0.001, 0.3), (0.01, 0.1)])
+    assert len(empty.get_xdata()) == 0
+    marks = {(text.get_position()[0], text.get_text()) for text in figure.axes[0].texts}
+    assert marks == {(0.01, "↑ 1 of 2"), (0.1, "↑ 2 of 2"), (0.1, "↑ 1 of 1")}
+    assert (
+        "baseline is least at 0.01 (0.1); diverged: 1 of 2 at 0.01, 2 of 2 at 0.1"
+        in figure.alt
+    )
+    assert "wide has no run that held; diverged: 1 of 1 at 0.1" in figure.alt
+    assert legend(figure) == ["baseline", "wide", "↑ diverged"]
+    assert legend(plots.sweep({"wide": {0.1: [1.0]}}, "rate", "error")) == ["wide"]
+
+
+def test_latent_map_names_each_class_at_its_median_and_stays_small():
+    labels = np.arange(9000) % 10
+    where = LATENTS + 8 * np.column_stack([labels // 5, labels % 5])
+    figure = plots.latent_map(where, labels)
+    axis = figure.axes[0]
+    assert np.array_equal(axis.collections[0].get_offsets(), where[::3])
+    for text in axis.texts:
+        median = np.median(where[labels == int(text.get_text())], axis=0)
+        assert np.allclose(text.get_position(), median)
+    assert len(axis.texts) == 10
+    colors = axis.collections[0].get_facecolors()
+    assert len({tuple(color) for color in colors[labels[::3] == 4]}) == 1
+    assert len({tuple(color) for color in colors}) == 10
+    assert len(figure._repr_mimebundle_()[0]["image/png"]) <= 400 * 1024
+    with pytest.raises(ValueError, match=r"latents has shape \(9000, 3\): it must be"):
+        plots.latent_map(np.ones((9000, 3)), labels)
+
+
+def test_names_of_classes_in_one_place_are_moved_apart():
+    labels = np.arange(9000) % 10
+    figure = plots.latent_map(LATENTS, labels)
+    figure.draw_without_rendering()
+    places = figure.axes[0].transData.transform(
+        [text.get_position() for text in figure.axes[0].texts]
+    )
+    gaps = [np.linalg.norm(a - b) for a, b in combinations(places, 2)]
+    assert min(gaps) > 15, "pixels; a digit of 18 points is 16 wide"
+
+
+def test_kernels_show_the_strongest_on_one_scale():
+    wide = RNG.normal(size=(4, 4, 1, 40))
+    wide[..., 7] = 100.0
+    wide[..., 8] = 0.0
+    figure = plots.kernels({"narrow": np.ones((4, 4, 1, 16)), "wide": wide})
+    narrow, strong = (axis.images[0] for axis in figure.axes[:2])
+    assert narrow.get_clim() == strong.get_clim() == (-100, 100)
+    drawn = strong.get_array()
+    order = sorted(range(40), key=lambda i: -(wide[..., i] ** 2).sum())
+    assert order[0] == 7
+    for place in (0, 1, 15, 16, 31):
+        row, column = 13 * (place // 16), 13 * (place % 16)  # 4 cells of 3, and a gap
+        tile = drawn[row : row + 12 : 3, column : column + 12 : 3]
+        assert np.array_equal(tile, wide[:, :, 0, order[place]])
+    assert drawn.shape == (26, 208)
+    assert drawn.mask[12].all()
+    assert figure.alt.endswith("between -100 and 100: narrow 16 of 16, wide 32 of 40.")
+
+
+def test_rows_hold_their_images_and_labels():
+    figure = pictures.rows({"pixels": DIGITS[:4], "latents": DIGITS[4:8]}, list("abcd"))
+    axes = np.array(figure.axes).reshape(2, 4)
+    assert np.array_equal(axes[1, 2].images[0].get_array(), DIGITS[6, ..., 0])
+    assert [axis.get_ylabel() for axis in axes[:, 0]] == ["pixels", "latents"]
+    assert [axis.get_title() for axis in axes[0]] == list("abcd")
 
 
 def test_alternative_texts_tell_the_result():
@@ -95,7 +373,7 @@ def test_alternative_texts_tell_the_result():
     assert "baseline goes from 0.2500 to 0.1250" in alt
     assert "0.0581" in alt
     assert (
-        "goes from 0.0500 to 0.0150"
+        "goes from 0.0500 at 2 to 0.0150 at 32"
         in plots.error_by_size([2, 32], {"PCA": [0.05, 0.015]}).alt
     )
 

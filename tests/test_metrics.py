@@ -8,13 +8,24 @@ import keras
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, laplace
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from cae_keras import metrics
 from cae_keras.baselines import mean_image
-from cae_keras.metrics import bce, bce_floor, excess_bce, mse, psnr, quality, ssim
+from cae_keras.metrics import (
+    bce,
+    bce_floor,
+    excess_bce,
+    mse,
+    psnr,
+    quality,
+    sharpness,
+    ssim,
+)
 
-MEASURES = (bce, excess_bce, mse, psnr, ssim)
+QUALITY = (bce, excess_bce, mse, psnr, ssim)
+MEASURES = (*QUALITY, sharpness)
 
 
 @pytest.fixture(scope="module")
@@ -167,11 +178,69 @@ class TestSSIM:
         assert time.perf_counter() - start < 20
 
 
+class TestSharpness:
+    @pytest.mark.parametrize("kind", ["digits", "noise"])
+    def test_against_scipy_one_by_one(self, kind, request):
+        x, x_hat = request.getfixturevalue(kind)
+        energies = [
+            sum(
+                (laplace(image.astype(float))[1:-1, 1:-1] ** 2).sum()
+                for image in images[..., 0]
+            )
+            for images in (x, x_hat)
+        ]
+        assert sharpness(x, x_hat) == pytest.approx(energies[1] / energies[0], rel=1e-9)
+
+    def test_by_hand(self):
+        """A white pixel has −4 in its place and 1 in four others: 20. Two side by side: 2 · (9 + 3 · 1) = 24."""
+        one, two = np.zeros((2, 1, 7, 8, 1))
+        one[0, 3, 3] = two[0, 3, 3] = two[0, 3, 4] = 1
+        assert sharpness(one, two) == pytest.approx(24 / 20)
+
+    def test_blur_takes_it_away_and_noise_adds_to_it(self, digits):
+        x = digits[0]
+        blurred = [
+            sharpness(x, np.clip(gaussian_filter(x, (0, sigma, sigma, 0)), 0, 1))
+            for sigma in (0.4, 0.7, 1.5)
+        ]
+        assert sharpness(x, x) == 1
+        assert 1 > blurred[0] > blurred[1] > blurred[2] > 0
+        rng = np.random.default_rng(0)
+        assert sharpness(x, np.clip(x + rng.normal(0, 0.2, x.shape), 0, 1)) > 1
+
+    def test_a_shift_or_a_slope_is_not_seen(self, digits):
+        x = np.pad(digits[0], ((0, 0), (2, 2), (2, 2), (0, 0)))  # no edge leaves it
+        assert sharpness(x, np.roll(x, 1, axis=2)) == pytest.approx(1)
+        slope = np.linspace(0, 0.5, 32)[:, None, None]
+        assert sharpness(x, x / 2 + slope) == pytest.approx(1 / 4, rel=1e-5)
+
+    def test_many_images_weigh_as_their_edges(self, mnist):
+        """More images than are measured at a time."""
+        x = mnist.x_test[:1_010]
+        x_hat = np.roll(x, 1, axis=0)
+        x_hat[1_005] = 0
+        energy = [
+            (laplace(images[..., 0] / 255, axes=(1, 2))[:, 1:-1, 1:-1] ** 2).sum()
+            for images in (x, x_hat)
+        ]
+        assert sharpness(x, x_hat) == pytest.approx(energy[1] / energy[0], rel=1e-5)
+
+    @pytest.mark.parametrize("shape", [(2, 2, 28, 1), (2, 28, 2, 1)])
+    def test_images_smaller_than_the_stencil_are_refused(self, shape):
+        with pytest.raises(ValueError, match="at least 3 × 3") as error:
+            sharpness(np.zeros(shape), np.zeros(shape))
+        assert str(shape) in str(error.value)
+
+    def test_originals_without_edges_are_refused(self):
+        with pytest.raises(ValueError, match="x has no edges"):
+            sharpness(np.full((2, 5, 5, 1), 0.25), np.zeros((2, 5, 5, 1)))
+
+
 class TestAll:
     def test_quality_returns_all_five_as_plain_floats(self, digits):
         """A numpy float would print an empty number where a page glues it."""
         measured = quality(*digits)
-        assert measured == {measure.__name__: measure(*digits) for measure in MEASURES}
+        assert measured == {measure.__name__: measure(*digits) for measure in QUALITY}
         assert {type(value) for value in measured.values()} == {float}
         assert type(bce_floor(digits[0])) is float
 

@@ -3,9 +3,21 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.lines import Line2D
 
-from cae_keras.figure import BASELINE, FLOOR, PALETTE, WIDTH, Figure, styled
+from cae_keras.figure import (
+    BASELINE,
+    FLOOR,
+    MARKERS,
+    PALETTE,
+    WIDTH,
+    Figure,
+    colors_of,
+    legend_below,
+    mean_and_range,
+    plain_log_ticks,
+    styled,
+)
 
 
 @styled
@@ -21,26 +33,29 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
         >>> loss_curves({"baseline": [history]}, floor=0.1).alt.split(": ")[1]
         'baseline goes from 0.2500 to 0.1500. The floor is 0.1000.'
     """
-    figure = Figure(WIDTH, 3.4, "")
+    figure = Figure(WIDTH, 3.5, "")
     left, right = figure.subplots(1, 2)
-    said = []
-    for name, color in zip(histories, _colors(histories), strict=True):
+    handles, said = {}, []
+    for name, color, marker in zip(
+        histories, colors_of(histories), MARKERS * 2, strict=False
+    ):
         training, validation = (
             np.array([history[kind] for history in histories[name]])
             for kind in ("loss", "val_loss")
         )
-        _line_and_band(left, training, f"{name}, training", color, ":")
-        _line_and_band(left, validation, f"{name}, validation", color)
-        _line_and_band(right, validation - floor, name, color)
+        epochs = np.arange(1, validation.shape[1] + 1)
+        left.plot(epochs, training.mean(axis=0), ":", color=color, lw=1.2)
+        handles[name] = _line_and_band(left, validation, color, marker)
+        _line_and_band(right, validation - floor, color, marker)
         first, last = validation.mean(axis=0)[[0, -1]]
         said.append(f"{name} goes from {first:.4f} to {last:.4f}")
-    epochs = np.arange(1, validation.shape[1] + 1)
-    left.axhline(floor, color=FLOOR, ls="--", lw=1.2, label=f"floor {floor:.4f}")
-    left.legend(fontsize=9)
+    handles["training"] = Line2D([], [], color=FLOOR, ls=":", lw=1.5)
+    handles[f"floor {floor:.4f}"] = left.axhline(floor, color=FLOOR, ls="--", lw=1.2)
     left.set(xlabel="epoch", ylabel="BCE per pixel (nats)", xticks=epochs)
     right.set(xlabel="epoch", ylabel="validation BCE above the floor", xticks=epochs)
     right.set_yscale("log")
-    _plain_log_ticks(right.yaxis)
+    plain_log_ticks(right.yaxis)
+    legend_below(figure, handles)
     figure.alt = (
         f"Validation BCE from the first to the last of {len(epochs)} epochs: "
         f"{'; '.join(said)}. The floor is {floor:.4f}."
@@ -67,7 +82,7 @@ def curves(
     axis = figure.subplots()
     styles = ("-", "--", "-.", ":")
     for i, ((label, y), color) in enumerate(
-        zip(by_label.items(), _colors(by_label), strict=True)
+        zip(by_label.items(), colors_of(by_label), strict=True)
     ):
         axis.plot(x, y, styles[i % 4], color=color, label=label)
     axis.set(xlabel=xlabel, ylabel=ylabel, **settings)
@@ -78,32 +93,44 @@ def curves(
 
 @styled
 def error_by_size(
-    sizes: Sequence[int], by_label: Mapping[str, Sequence[float]]
+    sizes: Sequence[int], by_label: Mapping[str, Sequence | Mapping]
 ) -> Figure:
     """Draws mean squared error against the size of a code, on log axes.
 
     Args:
-        sizes: How many numbers each code has.
-        by_label: A name, and an error for each size.
+        sizes: How many numbers each code has; the ticks of the axis.
+        by_label: A name, and an error for each size, `(sizes,)`, or one for each run
+            and size, `(runs, sizes)`; or, for sizes of its own, a mapping from each
+            size to the error, or to those of several runs. Of several runs the mean
+            is drawn, and a bar from the least to the largest.
 
     Example:
-        >>> error_by_size([2, 4], {"PCA": [0.2, 0.1]}).alt.split(": ")[1]
-        'PCA goes from 0.2000 to 0.1000.'
+        >>> by_label = {"PCA": [0.2, 0.1], "autoencoder": {4: [0.05, 0.07]}}
+        >>> error_by_size([2, 4], by_label).alt.split(": ")[1]
+        'PCA goes from 0.2000 at 2 to 0.1000 at 4; autoencoder has 0.0600 at 4.'
     """
-    said = "; ".join(
-        f"{label} goes from {y[0]:.4f} to {y[-1]:.4f}" for label, y in by_label.items()
-    )
-    alt = f"Mean squared error from {sizes[0]} to {sizes[-1]} numbers: {said}."
-    figure = Figure(WIDTH, 3.5, alt)
+    figure = Figure(WIDTH, 3.5, "")
     axis = figure.subplots()
-    for (label, y), color in zip(by_label.items(), _colors(by_label), strict=True):
-        axis.plot(sizes, y, marker="o", markersize=4, color=color, label=label)
+    said = []
+    for label, color, marker in zip(
+        by_label, colors_of(by_label), MARKERS * 2, strict=False
+    ):
+        errors = by_label[label]
+        if not isinstance(errors, Mapping):
+            errors = dict(zip(sizes, np.asarray(errors).T, strict=True))
+        runs = list(errors.values())
+        look = {"marker": marker, "markersize": 5, "color": color, "label": label}
+        mean_and_range(axis, list(errors), runs, **look)
+        ends = [f"{np.mean(e):.4f} at {size}" for size, e in errors.items()]
+        change = f"goes from {ends[0]} to {ends[-1]}" if ends[1:] else f"has {ends[0]}"
+        said.append(f"{label} {change}")
     axis.set(xscale="log", yscale="log", xlabel="numbers kept of each image")
     axis.set_ylabel("mean squared error per pixel")
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.xaxis.minorticks_off()
-    _plain_log_ticks(axis.yaxis)
+    plain_log_ticks(axis.yaxis)
     axis.legend()
+    figure.alt = f"Mean squared error by numbers kept: {'; '.join(said)}."
     return figure
 
 
@@ -171,24 +198,12 @@ def latent_use(latents: np.ndarray) -> Figure:
     return figure
 
 
-def _line_and_band(axis, values: np.ndarray, label: str, color: str, line: str = "-"):
+def _line_and_band(axis, values: np.ndarray, color: str, marker: str) -> Line2D:
     """Draws the mean of `(runs, epochs)`, and a band over all if there are several."""
     epochs = np.arange(1, values.shape[1] + 1)
     mean = values.mean(axis=0)
-    axis.plot(epochs, mean, line, color=color, label=label, marker="o", markersize=3.5)
+    (line,) = axis.plot(epochs, mean, color=color, marker=marker, markersize=4)
     if len(values) > 1:
         low, high = values.min(axis=0), values.max(axis=0)
         axis.fill_between(epochs, low, high, color=color, alpha=0.2, lw=0)
-
-
-def _plain_log_ticks(axis):
-    """Labels a logarithmic axis with 1, 2, 5 and their tenfolds, as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_locator(NullLocator())
-
-
-def _colors(names) -> list[str]:
-    """The baseline in its grey, all others in their order."""
-    others = iter(PALETTE * 3)
-    return [BASELINE if name == "baseline" else next(others) for name in names]
+    return line
