@@ -1,0 +1,173 @@
+"""A variant against the baseline, seed by seed, for every measure of the study.
+
+`results` is what `measure` returns: `{configuration: {measure: one value a seed}}`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cae_keras.statistics import Interval, interval, relative_change
+from cae_keras.units import DECIBELS, PERCENT, PLAIN, POINTS, Unit, show
+
+Results = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure: its name in a table, and how a change of it is shown.
+
+    Args:
+        label: What a reader calls it.
+        unit: Unit of a change. `PERCENT` stands for a relative change, every other one
+            for a difference.
+        exact: Whether it follows from the configuration alone, the same for all seeds.
+    """
+
+    label: str
+    unit: Unit = PERCENT
+    exact: bool = False
+
+
+MEASURES = {
+    "bce": Measure("BCE"),
+    "excess_bce": Measure("excess BCE"),
+    "mse": Measure("MSE"),
+    "psnr": Measure("PSNR", DECIBELS),
+    "ssim": Measure("SSIM", PLAIN),
+    "read": Measure("read right", POINTS),
+    "sharpness": Measure("sharpness"),
+    "roughness": Measure("roughness"),
+    "last_gain": Measure("gain of the last epoch", POINTS),
+    "seconds": Measure("training time"),
+    "parameters": Measure("parameters", exact=True),
+    "all_parameters": Measure("parameters with moving statistics", exact=True),
+    "macs": Measure("MACs", exact=True),
+    "code_bytes": Measure("bytes of a code", exact=True),
+}
+
+
+def values(results: Results, name: str, measure: str) -> np.ndarray:
+    """Returns what was measured of one configuration, one value a seed.
+
+    Raises:
+        ValueError: If the configuration or the measure is missing, or a cost differs
+            from seed to seed.
+
+    Example:
+        >>> values({"baseline": {"mse": np.array([0.003, 0.004])}}, "baseline", "mse")
+        array([0.003, 0.004])
+    """
+    for kind, asked, there in (
+        ("configuration", name, results),
+        ("measure", measure, results.get(name, {})),
+    ):
+        if asked not in there:
+            raise ValueError(
+                f"{kind}={asked!r}: the results must have it; they have "
+                f"{', '.join(map(repr, there)) or 'none'}"
+            )
+    found = np.asarray(results[name][measure], np.float64)
+    if MEASURES[measure].exact and np.ptp(found):
+        raise ValueError(
+            f"{measure} of {name!r} is {found.tolist()}: it must not depend on the seed"
+        )
+    return found
+
+
+def change(
+    results: Results, measure: str, variant: str, baseline: str = "baseline"
+) -> np.ndarray:
+    """Returns how a measure changes from the baseline to a variant, seed by seed.
+
+    Returns:
+        One number a seed: ln(variant / baseline) of a measure that is shown in percent,
+        variant − baseline of any other.
+
+    Raises:
+        ValueError: If something is missing, or the two have not the same seeds.
+
+    Example:
+        >>> results = {"baseline": {"ssim": [0.9, 0.8]}, "wide": {"ssim": [0.9, 0.9]}}
+        >>> change(results, "ssim", "wide").round(6)
+        array([0. , 0.1])
+    """
+    after, before = (values(results, name, measure) for name in (variant, baseline))
+    if after.shape != before.shape:
+        raise ValueError(
+            f"{variant!r} has {after.size} seeds, {baseline!r} {before.size}: they "
+            "must have the same"
+        )
+    if MEASURES[measure].unit is PERCENT:
+        return relative_change(after, before)
+    return after - before
+
+
+def estimate(changes: np.ndarray, unit: Unit, exact: bool = False) -> Interval:
+    """Returns the mean change with its interval, in the unit in which it is shown.
+
+    Example:
+        >>> estimate(np.log([1.25, 1.25]), PERCENT, exact=True).mean
+        25.0
+    """
+    found = interval(changes)
+    if exact:
+        found = Interval(found.mean, found.mean, found.mean, found.n)
+    return Interval(*map(unit.convert, (found.mean, found.low, found.high)), found.n)
+
+
+def effects(results: Results, measure: str = "excess_bce") -> dict[str, Interval]:
+    """Returns how each variant changes a measure, the excess BCE if none is named.
+
+    Returns:
+        `{variant: Interval}` in the order of the results, the baseline left out. A
+        relative change is given as ln(variant / baseline), whose intervals are
+        symmetric; `as_percent` turns it into percent.
+
+    Example:
+        >>> results = {"baseline": {"mse": [2.0, 2.0]}, "wide": {"mse": [1.0, 1.0]}}
+        >>> round(float(np.exp(effects(results, "mse")["wide"].mean)), 6)
+        0.5
+    """
+    return {
+        name: interval(change(results, measure, name))
+        for name in results
+        if name != "baseline"
+    }
+
+
+def differences(
+    results: Results,
+    measures: Sequence[str] = ("excess_bce", "mse", "ssim", "read"),
+) -> list[dict[str, str]]:
+    """Returns a table of paired changes from the baseline, with their 95 % intervals.
+
+    Args:
+        results: What was measured.
+        measures: Which of them, one a column.
+
+    Returns:
+        One row a variant, `{column: text}`, as `tabulate(rows, headers="keys")` takes
+        it.
+
+    Example:
+        >>> results = {"baseline": {"ssim": [0.9]}, "wide": {"ssim": [0.95]}}
+        >>> differences(results, ["ssim"])
+        [{'variant': 'wide', 'SSIM': '+0.0500 (one seed: no interval)'}]
+    """
+    return [
+        {"variant": name}
+        | {
+            MEASURES[measure].label: _shown(results, measure, name)
+            for measure in measures
+        }
+        for name in results
+        if name != "baseline"
+    ]
+
+
+def _shown(results: Results, measure: str, variant: str) -> str:
+    kind = MEASURES[measure]
+    found = estimate(change(results, measure, variant), kind.unit, kind.exact)
+    return show(found, kind.unit)
