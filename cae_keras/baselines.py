@@ -1,11 +1,14 @@
 """What any model must beat: the mean image, and PCA, the best linear code."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from cae_keras.config import is_int
 from cae_keras.images import to_float
+
+BLOCK = 5_000  # images at a time, to save memory
 
 
 def mean_image(x_train: np.ndarray) -> np.ndarray:
@@ -18,9 +21,8 @@ def mean_image(x_train: np.ndarray) -> np.ndarray:
         >>> mean_image(np.ones((3, 28, 28, 1))).shape
         (28, 28, 1)
     """
-    return (
-        to_float(x_train, "x_train").mean(axis=0, dtype=np.float64).astype(np.float32)
-    )
+    total = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(x_train))
+    return (total / len(x_train)).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +41,13 @@ class PCA:
     components: np.ndarray
 
     def encode(self, x: np.ndarray, k: int) -> np.ndarray:
-        """Returns the first `k` coordinates of each image, `(n, k)`."""
+        """Returns the first `k` coordinates of each image, `(n, k)`, float32."""
         flat = to_float(x, "x").reshape(len(x), -1)
         if flat.shape[1] != self.mean.size:
             raise ValueError(
                 f"x has {flat.shape[1]} pixels: it must be {self.mean.size}"
             )
-        return (flat - self.mean) @ self._first(k).T
+        return (flat - self.mean.astype(np.float32)) @ self._first(k).T
 
     def reconstruct(self, x: np.ndarray, k: int, clip: bool = True) -> np.ndarray:
         """Returns images as their first `k` components give them back.
@@ -58,12 +60,8 @@ class PCA:
         Raises:
             ValueError: If `k` is no integer from 0 to the number of pixels.
         """
-        flat = self.encode(x, k) @ self._first(k) + self.mean
-        return (
-            (np.clip(flat, 0, 1) if clip else flat)
-            .reshape(np.shape(x))
-            .astype(np.float32)
-        )
+        flat = self.encode(x, k) @ self._first(k) + self.mean.astype(np.float32)
+        return (np.clip(flat, 0, 1) if clip else flat).reshape(np.shape(x))
 
     def _first(self, k: int) -> np.ndarray:
         if not is_int(k) or not 0 <= k <= len(self.components):
@@ -71,7 +69,7 @@ class PCA:
                 f"k={k!r}: it must be an integer from 0 to {len(self.components)}, "
                 "the number of pixels"
             )
-        return self.components[:k]
+        return self.components[:k].astype(np.float32)
 
 
 def fit_pca(x_train: np.ndarray) -> PCA:
@@ -87,11 +85,16 @@ def fit_pca(x_train: np.ndarray) -> PCA:
         >>> fit_pca(np.random.default_rng(0).random((50, 4, 4, 1))).components.shape
         (16, 16)
     """
-    flat = to_float(x_train, "x_train").reshape(len(x_train), -1)
-    mean = flat.mean(axis=0, dtype=np.float64)
+    mean = mean_image(x_train).ravel().astype(np.float64)
     scatter = np.zeros((mean.size, mean.size))
-    for start in range(0, len(flat), 5_000):  # in blocks, to save memory
-        centred = flat[start : start + 5_000] - mean
+    for block in _blocks(x_train):
+        centred = block.reshape(len(block), -1) - mean
         scatter += centred.T @ centred
     _, eigenvectors = np.linalg.eigh(scatter)  # in ascending order
     return PCA(mean, eigenvectors.T[::-1])
+
+
+def _blocks(x_train: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the images as floats, some at a time."""
+    for start in range(0, max(len(x_train), 1), BLOCK):
+        yield to_float(x_train[start : start + BLOCK], "x_train")

@@ -27,19 +27,26 @@ def report(store: Store, data: Mnist) -> list[dict]:
     for key, about in store.entries():
         if about["kind"] == "measures":
             measures[about["asked"]["run"]] = about["values"]
-        elif about["kind"] == "run":
-            runs.append((key, about))
+        elif about["kind"] == "run" and (task := _task(about["asked"])):
+            runs.append((key, task, about))
     rows = [
-        _row(key, about, names, measures.get(about["digest"], {}), data)
-        for key, about in runs
+        _row(key, task, about, names, measures.get(about["digest"], {}), data)
+        for key, task, about in runs
     ]
     return sorted(rows, key=lambda row: (row["name"], row["epochs"], row["seed"]))
 
 
-def _row(key: str, about: dict, names: dict, measures: dict, data: Mnist) -> dict:
-    asked, history = about["asked"], about["values"]
-    config, recipe = CAEConfig(**asked["config"]), Recipe(**asked["recipe"])
-    task = Training(config, recipe, asked["seed"])
+def _task(asked: dict) -> Training | None:
+    """Returns what was asked, or None if another version asked it in other words."""
+    try:
+        config, recipe = CAEConfig(**asked["config"]), Recipe(**asked["recipe"])
+        return Training(config, recipe, asked["seed"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _row(key, task: Training, about, names: dict, measures: dict, data: Mnist) -> dict:
+    config, recipe, history = task.config, task.recipe, about["values"]
     return {
         "name": names.get(config, ""),
         "filters": "-".join(map(str, config.filters)),
@@ -49,7 +56,7 @@ def _row(key: str, about: dict, names: dict, measures: dict, data: Mnist) -> dic
         "images": recipe.images,
         "epochs": recipe.epochs,
         "peak_rate": recipe.peak_learning_rate,
-        "seed": asked["seed"],
+        "seed": task.seed,
         "val_bce": history["val_loss"][-1],
         "seconds": sum(history["seconds"]),
         **{name: measures.get(name) for name in MEASURES},

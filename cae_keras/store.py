@@ -5,6 +5,7 @@ asked, the images, the code that does it, and the versions of the packages it re
 """
 
 import ast
+import contextlib
 import hashlib
 import json
 import os
@@ -101,7 +102,9 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.folder / f"{key}.npz")
-        except OSError as error:
+        except OSError as error:  # such as a full disk
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise self._unusable(error) from error
 
     def lock(self, key: str) -> filelock.BaseFileLock | None:

@@ -58,4 +58,4 @@ def _text(found: np.ndarray, measure: str) -> str:
     if MEASURES[measure].exact or len(found) == 1:
         return form(found[0])
     mean, spread = form(found.mean()), form(found.std(ddof=1))
-    return f"{mean} ± {spread}".replace("% ±", "±")
+    return f"{mean} ± {spread}".replace("% ±", " ±")

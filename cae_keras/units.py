@@ -16,12 +16,14 @@ class Unit:
         before: Text before the number.
         after: Text after it.
         signed: Whether a gain has a plus sign.
+        decimals: The most that are worth showing.
     """
 
     convert: Callable[[float], float]
     before: str = ""
     after: str = ""
     signed: bool = True
+    decimals: int = 2
 
 
 PERCENT = Unit(as_percent, after=" %")  # of logarithms
@@ -29,7 +31,7 @@ TIMES = Unit(lambda x: 1 + as_percent(x) / 100, before="×", signed=False)  # th
 POINTS = Unit(lambda x: 100 * x, after=" points")  # of shares
 SHARE = Unit(lambda x: 100 * x, after=" %", signed=False)
 DECIBELS = Unit(float, after=" dB")
-PLAIN = Unit(float)
+PLAIN = Unit(float, decimals=4)
 
 
 def show(found: Interval, unit: Unit = PLAIN) -> str:
@@ -49,7 +51,7 @@ def show(found: Interval, unit: Unit = PLAIN) -> str:
     size, digits = (half, 2) if known else (abs(found.mean), 3)
     decimals = digits - 1 - math.floor(math.log10(size)) if 0 < size < math.inf else 0
     mean, low, high = (
-        _number(x, min(max(decimals, 0), 4), unit.signed)
+        _number(x, min(max(decimals, 0), unit.decimals), unit.signed)
         for x in (found.mean, found.low, found.high)
     )
     text = f"{unit.before}{mean}{unit.after}"

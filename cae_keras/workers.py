@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import loky
@@ -91,6 +92,7 @@ def _do(missing: dict[str, Task], data: Mnist, store: Store, workers: int):
                 if entry is None:
                     pool.submit(key, missing[key], data)
                 else:
+                    pool.skip(missing[key].steps)
                     yield key, entry
                     locks.pop(key).release()
             for key, entry in pool.finished():
@@ -116,6 +118,9 @@ class _Here:
 
     def submit(self, key: str, task: Task, data: Mnist):
         self.task = key, task, data
+
+    def skip(self, steps: int):
+        self.bar.update(steps)
 
     def finished(self) -> Iterator[tuple[str, Entry]]:
         if self.task is None:  # all that is left is with another process
@@ -144,23 +149,33 @@ class _Workers:
         self.folder = tempfile.TemporaryDirectory(prefix="cae_steps_")
         return self
 
-    def __exit__(self, *_):
-        """Ends the workers, at once if they are still busy."""
-        for *_, executor in self.busy.values():
-            executor.shutdown(kill_workers=True)
-        for executor in self.free:
-            executor.shutdown()
+    def __exit__(self, stopped_by, *_):
+        """Ends the workers, at once if they may still be busy."""
+        for executor in {
+            *self.free,
+            *(executor for *_, executor in self.busy.values()),
+        }:
+            executor.shutdown(kill_workers=stopped_by is not None)
         self.folder.cleanup()
 
     def has_room(self) -> bool:
         return bool(self.free)
 
     def submit(self, key: str, task: Task, data: Mnist):
-        executor = self.free.pop()
         self.attempts[key] += 1
-        steps = self._steps_file(key)
-        steps.write_bytes(b"")
-        self.busy[executor.submit(_work, task, data, steps)] = key, task, data, executor
+        work = _work, task, data, self._steps_file(key)
+        work[-1].write_bytes(b"")
+        with _deaf_to_ctrl_c():
+            try:
+                future = self.free[-1].submit(*work)
+            except BrokenProcessPool:  # it died with nothing to do
+                self.free[-1] = _executor()
+                future = self.free[-1].submit(*work)
+            self.busy[future] = key, task, data, self.free[-1]
+            self.free.pop()
+
+    def skip(self, steps: int):
+        self.steps_done += steps
 
     def finished(self) -> Iterator[tuple[str, Entry]]:
         if not self.busy:  # all that is left is with another process
@@ -206,9 +221,19 @@ def _executor() -> loky.ProcessPoolExecutor:
     return loky.ProcessPoolExecutor(1, initializer=_begin, initargs=(os.getpid(),))
 
 
+@contextlib.contextmanager
+def _deaf_to_ctrl_c():
+    """Holds Ctrl-C back; a worker started inside never hears it: the caller ends it."""
+    resource_tracker.ensure_running()  # or it would start inside, and open the ears
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(caller: int):
-    """Prepares a worker: silent, deaf to Ctrl-C, gone when its caller is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller hears it, and ends us
+    """Prepares a worker: silent, and gone when its caller is gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # or a page would show what a worker prints
         os.dup2(nowhere, stream)

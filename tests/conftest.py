@@ -14,11 +14,20 @@ from cae_keras import Mnist, fit_pca, load_mnist
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def store_of_the_tests(tmp_path_factory):
+    """No test writes into the store of the project, nor does a fixture of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAE_RUNS", str(tmp_path_factory.mktemp("shared") / "runs"))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    """Takes away what the caller may have set for a build."""
-    for name in ("CAE_PRESET", "CAE_SEEDS", "CAE_PROGRESS"):
+def plain_environment(monkeypatch, tmp_path):
+    """Takes away what the caller may have set for a build; each test has a store of its own."""
+    for name in ("CAE_PRESET", "CAE_SEEDS", "CAE_PROGRESS", "CAE_WORKERS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CAE_RUNS", str(tmp_path / "runs"))
 
 
 @pytest.fixture(scope="session", autouse=True)

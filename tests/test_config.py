@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cae_keras.config import PRESETS, CAEConfig, Recipe, get_preset
+from cae_keras.config import PRESETS, CAEConfig, Recipe, count_from, get_preset
 
 BAD_CONFIGS = [  # arguments, what is named, the rule
     ({"filters": ()}, "filters=()", "1 to 5 entries"),
@@ -183,3 +183,19 @@ def test_bad_seed_counts_are_named(monkeypatch, count):
     with pytest.raises(ValueError, match="positive integer") as error:
         get_preset()
     assert f"CAE_SEEDS={count!r}" in str(error.value)
+
+
+@pytest.mark.parametrize("text, count", [("1", 1), ("12", 12), ("", None)])
+def test_a_count_comes_from_the_environment(monkeypatch, text, count):
+    monkeypatch.setenv("CAE_WORKERS", text)
+    assert count_from("CAE_WORKERS") == count
+    monkeypatch.delenv("CAE_WORKERS")
+    assert count_from("CAE_WORKERS") is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "+1", "x", "1.5", "1e3", "²", " ", "all"])
+def test_a_bad_count_is_named_with_its_rule(monkeypatch, text):
+    monkeypatch.setenv("CAE_WORKERS", text)
+    with pytest.raises(ValueError, match="must be a positive integer") as error:
+        count_from("CAE_WORKERS")
+    assert f"CAE_WORKERS={text!r}" in str(error.value)

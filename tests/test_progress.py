@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cae_keras.progress import progress_bar
+from cae_keras.progress import progress_bar, relayed
 
 
 class Terminal(io.StringIO):
@@ -58,3 +58,27 @@ def test_a_notebook_shows_it(monkeypatch, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "counting sheep" in err
+
+
+class TestRelayed:
+    def test_a_bar_inside_only_passes_its_steps_on(self, monkeypatch, tmp_path, capfd):
+        file = tmp_path / "progress"
+        monkeypatch.setenv("CAE_PROGRESS", str(file))
+        steps = []
+        with relayed(lambda: steps.append("step")):
+            count_to_three()
+            with progress_bar(1, "more sheep") as bar:
+                bar.set_postfix_str("all asleep")
+                bar.update()
+        assert len(steps) == 4
+        assert not file.exists()
+        assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.usefixtures("no_notebook")
+    def test_bars_show_again_after_it_even_after_an_error(self, monkeypatch, tmp_path):
+        file = tmp_path / "progress"
+        monkeypatch.setenv("CAE_PROGRESS", str(file))
+        with pytest.raises(ZeroDivisionError), relayed(pytest.fail):
+            1 / 0  # noqa: B018
+        count_to_three()
+        assert "100 %" in file.read_text(encoding="utf-8")

@@ -1,203 +1,405 @@
-"""The run store keeps what was trained, finds damage, and knows what must be trained again."""
+"""The store keeps what was done, finds damage, and knows what must be done again."""
 
 import json
-import subprocess
-import sys
+import os
+import warnings
+import zipfile
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_tasks import Fake, begun
 
-from cae_keras import CAEConfig, Recipe, load_or_train, store
+from cae_keras import CAEConfig, Recipe, store
+from cae_keras.reader import Reader
+from cae_keras.store import Entry, Store, code_digest, digest, task_key
+from cae_keras.tasks import Measuring, Reading, Training
+from cae_keras.training import Run
+from cae_keras.workers import complete
 
 CONFIG = CAEConfig(filters=(2, 2), latent_dim=2)
 RECIPE = Recipe(images=64, epochs=1)
+RUN = Run(CONFIG, RECIPE, 0, {"loss": (0.5, 0.25)}, (np.arange(6.0),))
+READER = Reader(RECIPE, 0, {"loss": (2.0,)}, (np.arange(4.0),))
+TASKS = {
+    "run": Training(CONFIG, RECIPE, 0),
+    "reader": Reading(RECIPE, 0),
+    "measures": Measuring(RUN, READER),
+}
+SPLITS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
+DECIDING = {  # kind: what of the data, of the code and of the packages decides
+    "run": (
+        {"x_train", "x_val"},
+        {"config", "images", "models", "training"},
+        {"keras", "torch"},
+    ),
+    "reader": (
+        {"x_train", "y_train", "x_val", "y_val"},
+        {"config", "images", "models", "training", "reader"},
+        {"keras", "torch"},
+    ),
+    "measures": (
+        {"x_val", "x_test", "y_test"},
+        {"config", "images", "models", "training", "reader"}
+        | {"metrics", "smoothness", "cost", "tasks"},
+        {"keras", "torch", "numpy", "scipy", "scikit-image"},
+    ),
+}
+SOURCES = Path(store.__file__).parent
+MODULES = sorted(path.stem for path in SOURCES.glob("*.py"))
 
 
 @pytest.fixture
-def trained(monkeypatch):
-    """Counts what is trained."""
-    seeds = []
-
-    def counting(config, recipe, seed, data):
-        seeds.append(seed)
-        return train(config, recipe, seed, data)
-
-    train = store.train
-    monkeypatch.setattr(store, "train", counting)
-    return seeds
+def task(tmp_path):
+    return Fake("task", tmp_path)
 
 
-def same(a, b):
-    losses = ("loss", "val_loss", "learning_rate")  # not the seconds
-    return all(a.history[name] == b.history[name] for name in losses) and all(
-        map(np.array_equal, a.weights, b.weights)
-    )
+@pytest.fixture
+def path(task, tiny, tmp_path):
+    """Where the entry of the task is, done once."""
+    complete([task], tiny)
+    return tmp_path / "runs" / f"{task_key(task, tiny)}.npz"
 
 
-def test_a_run_is_trained_once_and_comes_back_bit_for_bit(tiny, tmp_path, trained):
-    first = load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    again = load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    assert trained == [0]
-    assert same(first, again)
-    assert np.array_equal(first.reconstruct(tiny.x_val), again.reconstruct(tiny.x_val))
-    load_or_train(CONFIG, RECIPE, 1, tiny, tmp_path)
-    assert trained == [0, 1]
-
-
-@pytest.mark.parametrize("fault", ["truncated", "emptied", "flipped", "swapped"])
-def test_a_damaged_run_is_set_aside_with_a_warning_and_trained_again(
-    tiny, tmp_path, trained, fault
-):
-    first = load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    path = next(tmp_path.glob("*.npz"))
-    good = path.read_bytes()
-    flipped = bytearray(good)
-    flipped[len(good) // 2] ^= 1
-    if fault == "swapped":
-        load_or_train(CONFIG, RECIPE, 1, tiny, tmp_path)
-        (other,) = set(tmp_path.glob("*.npz")) - {path}
-        path.write_bytes(other.read_bytes())
-    else:
-        path.write_bytes(
-            {"truncated": good[:-50], "emptied": b"", "flipped": bytes(flipped)}[fault]
-        )
-    trained.clear()
-    with pytest.warns(UserWarning, match="is damaged"):
-        again = load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    assert trained == [0]
-    assert same(first, again)
-    assert path.with_suffix(".damaged").exists()
-
-
-def test_a_pickle_in_the_store_is_not_run(tiny, tmp_path, trained):
-    class Hostile:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "run",))
-
-    path = tmp_path / f"{store.run_key(CONFIG, RECIPE, 0, tiny)}.npz"
-    np.savez(
-        path,
-        np.array([Hostile()], dtype=object),
-        about=np.array(Hostile(), dtype=object),
-    )
-    with pytest.warns(UserWarning, match="is damaged"):
-        load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    assert not (tmp_path / "run").exists()
-
-
-def other(images):
-    changed = images.copy()
-    changed[0, 0, 0, 0] ^= 1
+def other(array):
+    changed = array.copy()
+    changed.flat[0] ^= 1
     return changed
 
 
-def test_the_key_covers_all_that_decides_the_numbers(tiny, monkeypatch):
-    def key(config=CONFIG, recipe=RECIPE, seed=0, data=tiny):
-        return store.run_key(config, recipe, seed, data)
+class TestDamage:
+    def again(self, task, data, path):
+        """Asks for the task once more; returns the warnings."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            (entry,) = complete([task], data)
+        assert np.array_equal(entry.arrays[0], [0, 1, 2])
+        assert entry.values == {"name": "task"}
+        return [str(each.message) for each in caught if each.category is UserWarning]
 
-    keys = [
-        key(),
-        key(config=CAEConfig(filters=(2, 2), latent_dim=3)),
-        key(recipe=Recipe(images=64, epochs=2)),
-        key(seed=1),
-        key(recipe=Recipe(images=63, epochs=1)),
-        key(data=replace(tiny, x_train=other(tiny.x_train))),
-        key(data=replace(tiny, x_val=other(tiny.x_val))),
-    ]
-    for package in ("keras", "torch"):
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                store,
-                "version",
-                lambda name, p=package: "0" if name == p else version(name),
-            )
-            keys.append(key())
-    source = store._source
-    for module in ("config", "images", "models", "training"):
-        changed = {module: source(module) + "\nCHANGED = True"}
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                store, "_source", lambda name, c=changed: c.get(name) or source(name)
-            )
-            keys.append(key())
-    assert len(set(keys)) == len(keys) == 13
+    def check(self, task, data, path):
+        damaged = path.read_bytes()
+        (warning,) = self.again(task, data, path)
+        assert f"{path} is damaged" in warning
+        assert path.with_suffix(".damaged").read_bytes() == damaged
+        assert begun(task.folder) == ["task", "task"]
+        assert self.again(task, data, path) == []
+        assert len(begun(task.folder)) == 2
 
+    @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.9, 0.999])
+    def test_truncated(self, task, tiny, path, share):
+        good = path.read_bytes()
+        path.write_bytes(good[: int(share * len(good))])
+        self.check(task, tiny, path)
 
-def test_what_decides_nothing_changes_no_key(tiny):
-    key = store.run_key(CONFIG, RECIPE, 0, tiny)
-    unused = replace(tiny, x_test=other(tiny.x_test), y_train=tiny.y_train[::-1])
-    assert store.run_key(CONFIG, RECIPE, 0, unused) == key
+    def test_one_bit_anywhere(self, task, tiny, path):
+        """Some bits say nothing, such as the date of a zip file; all others are found."""
+        good, found = path.read_bytes(), 0
+        (entry,) = complete([task], tiny)
+        for position in np.random.default_rng(0).integers(0, len(good), 100):
+            flipped = bytearray(good)
+            flipped[position] ^= 1 << (position % 8)
+            path.write_bytes(flipped)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read = Store().read(path.stem)
+            if read is None:
+                found += 1
+            else:
+                assert digest(read) == digest(entry)
+        assert found > 50
 
+    def test_swapped_with_a_sound_one(self, task, tiny, tmp_path, path):
+        complete([Fake("another", tmp_path)], tiny)
+        (another,) = set(path.parent.glob("*.npz")) - {path}
+        path.write_bytes(another.read_bytes())
+        (tmp_path / "log").write_text("task 1\n")
+        self.check(task, tiny, path)
 
-@pytest.mark.parametrize(
-    "fault", ["a shorter history", "another loss", "another shape"]
-)
-def test_a_run_that_was_rewritten_is_not_believed(tiny, tmp_path, trained, fault):
-    """Here the zip file is sound, and so are the bytes of the weights."""
-    load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    path = next(tmp_path.glob("*.npz"))
-    with np.load(path) as file:
-        content = dict(file)
-    about = json.loads(str(content["about"]))
-    if fault == "a shorter history":
-        del about["history"]["loss"]
-    elif fault == "another loss":
-        about["history"]["val_loss"] = [0.0001]
-    else:
-        content["arr_0"] = content["arr_0"].reshape(-1)
-    np.savez(path, **{**content, "about": json.dumps(about)})
-    trained.clear()
-    with pytest.warns(UserWarning, match="is damaged"):
-        load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    assert trained == [0]
-
-
-def test_a_finished_run_is_read_without_writing(tiny, tmp_path, monkeypatch):
-    first = load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path)
-    monkeypatch.setattr(
-        store.filelock, "FileLock", lambda *_: pytest.fail("a store may be read-only")
+    @pytest.mark.parametrize(
+        "fault", ["value", "array", "shape", "dtype", "more", "fewer", "no about"]
     )
-    assert same(load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path), first)
+    def test_rewritten(self, task, tiny, path, fault):
+        """Here the zip file is sound, and so is every array in it."""
+        with np.load(path) as file:
+            content = dict(file)
+        about = json.loads(str(content["about"]))
+        if fault == "value":
+            about["values"]["name"] = "forged"
+        elif fault == "array":
+            content["arr_0"] = content["arr_0"] + 1
+        elif fault == "shape":
+            content["arr_0"] = content["arr_0"].reshape(1, 3)
+        elif fault == "dtype":
+            content["arr_0"] = content["arr_0"].view(np.int64)
+        elif fault == "more":
+            content["arr_1"] = content["arr_0"]
+        elif fault == "fewer":
+            del content["arr_0"]
+        content["about"] = json.dumps(about)
+        if fault == "no about":
+            del content["about"]
+        np.savez(path, **content)
+        self.check(task, tiny, path)
+
+    def test_a_pickle_is_not_run(self, task, tiny, tmp_path, path):
+        class Hostile:
+            def __reduce__(self):
+                return (Path.touch, (tmp_path / "run",))
+
+        hostile = np.array([Hostile()], dtype=object)
+        np.savez(path, hostile, about=hostile)
+        self.check(task, tiny, path)
+        assert not (tmp_path / "run").exists()
+
+    def test_an_array_larger_than_the_memory(self, task, tiny, path):
+        with np.load(path) as file:
+            about = str(file["about"])
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999,)}"
+        large = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        np.savez(path, about=about)
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr("arr_0.npy", large)
+        self.check(task, tiny, path)
+
+    def test_two_processes_may_find_it_at_once(self, task, tiny, path, monkeypatch):
+        """Here another one has set it aside just before."""
+        path.write_bytes(b"")
+        replace_file = os.replace
+
+        def faster(source, target):
+            if str(target).endswith(".damaged"):
+                replace_file(source, target)
+            replace_file(source, target)
+
+        monkeypatch.setattr(store.os, "replace", faster)
+        assert self.again(task, tiny, path) == []
+
+    def test_the_report_of_entries_leaves_it_out(self, task, tiny, tmp_path, path):
+        complete([Fake("another", tmp_path)], tiny)
+        path.write_bytes(path.read_bytes()[:-30])
+        ((key, about),) = Store().entries()
+        assert about["asked"] == {"name": "another"}
+        assert key == task_key(Fake("another", tmp_path), tiny)
+
+
+class TestWhereItIs:
+    def test_its_folder(self, monkeypatch, tmp_path):
+        assert Store().folder == tmp_path / "runs"
+        assert Store(tmp_path / "given").folder == tmp_path / "given"
+        monkeypatch.setenv("CAE_RUNS", "~/kept")
+        assert Store().folder == Path.home() / "kept"
+        for unset in ("", None):
+            if unset is None:
+                monkeypatch.delenv("CAE_RUNS")
+            else:
+                monkeypatch.setenv("CAE_RUNS", unset)
+            assert Store().folder == Path(__file__).parents[1] / ".runs"
+
+    def test_a_read_only_one_is_read(self, task, tiny, path, monkeypatch):
+        def refuse(*_, **__):
+            raise PermissionError(13, "read-only")
+
+        monkeypatch.setattr(store.filelock, "FileLock", refuse)
+        for name in ("replace", "mkdir", "open", "unlink"):
+            monkeypatch.setattr(store.os, name, refuse)
+        before = sorted(path.parent.iterdir())
+        complete([task], tiny)
+        assert begun(task.folder) == ["task"]
+        assert sorted(path.parent.iterdir()) == before
+
+    @pytest.mark.parametrize("where", ["file", "file/runs"])
+    def test_one_that_cannot_be_made_is_refused_before_any_work(
+        self, task, tiny, tmp_path, monkeypatch, where
+    ):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("CAE_RUNS", str(tmp_path / where))
+        with pytest.raises(ValueError, match=r"CAE_RUNS='.*file.*' cannot be written"):
+            complete([task], tiny)
+        assert begun(tmp_path) == []
+
+    def test_one_that_cannot_be_written_is_refused_before_any_work(
+        self, task, tiny, tmp_path
+    ):
+        """Root may write everywhere but below `/proc`."""
+        with pytest.raises(
+            ValueError, match=r"CAE_RUNS='/proc/runs' cannot be written"
+        ):
+            complete([task], tiny, "/proc/runs")
+        assert begun(tmp_path) == []
+
+    def test_a_full_disk_leaves_nothing_half_written(
+        self, task, tiny, tmp_path, monkeypatch
+    ):
+        def full(file, *_, **__):
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(store.np, "savez", full)
+        with pytest.raises(ValueError, match=r"CAE_RUNS=.*No space left"):
+            complete([task], tiny)
+        left = {file.suffix for file in (tmp_path / "runs").iterdir()}
+        assert left <= {".lock"}
+
+    def test_an_entry_appears_under_its_name_when_it_is_whole(
+        self, task, tiny, tmp_path, monkeypatch
+    ):
+        seen = []
+        replace_file = os.replace
+
+        def look(source, target):
+            seen.append(sorted(f.suffix for f in (tmp_path / "runs").glob("*.[np]*")))
+            with np.load(source) as file:
+                assert "about" in file.files
+            replace_file(source, target)
+
+        monkeypatch.setattr(store.os, "replace", look)
+        complete([task], tiny)
+        assert seen == [[".part"]]
+        names = {file.suffix for file in (tmp_path / "runs").iterdir()}
+        assert names - {".lock"} == {".npz"}
+
+
+def with_changed(monkeypatch, changes):
+    """Lets modules have another source than their file."""
+    source = store._source
+    monkeypatch.setattr(
+        store, "_source", lambda name: changes.get(name) or source(name)
+    )
+
+
+@pytest.mark.parametrize("kind", TASKS)
+class TestKey:
+    def test_covers_the_data_that_is_used_and_no_other(self, kind, tiny):
+        task = TASKS[kind]
+        key = task_key(task, tiny)
+        deciding = {
+            name
+            for name in SPLITS
+            if task_key(task, replace(tiny, **{name: other(getattr(tiny, name))}))
+            != key
+        }
+        assert deciding == DECIDING[kind][0]
+
+    def test_covers_the_code_that_decides_and_no_other(self, kind, tiny, monkeypatch):
+        key, deciding = task_key(TASKS[kind], tiny), set()
+        for module in MODULES:
+            with monkeypatch.context() as patch:
+                changed = store._source(module) + "\nCHANGED = True\n"
+                with_changed(patch, {module: changed})
+                if task_key(TASKS[kind], tiny) != key:
+                    deciding.add(module)
+        assert deciding == DECIDING[kind][1]
+
+    def test_covers_the_packages(self, kind, tiny, monkeypatch):
+        key, deciding = task_key(TASKS[kind], tiny), set()
+        for package in ("keras", "torch", "numpy", "scipy", "scikit-image", "tqdm"):
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    store, "version", lambda n, p=package: "0" if n == p else version(n)
+                )
+                if task_key(TASKS[kind], tiny) != key:
+                    deciding.add(package)
+        assert deciding == DECIDING[kind][2]
+
+    def test_covers_all_that_is_imported_for_it(self, kind):
+        """A module that decides imports none that does not, but for those that hold no number of a result."""
+        deciding = DECIDING[kind][1]
+        without = {"data", "progress", "store"}  # images are in the key themselves
+        for module in deciding:
+            lines = (SOURCES / f"{module}.py").read_text("utf-8").splitlines()
+            imported = {
+                line.split()[1].removeprefix("cae_keras.")
+                for line in lines
+                if line.startswith("from cae_keras.")
+            }
+            assert imported <= deciding | without, module
+
+    @pytest.mark.parametrize(
+        "module, old, new",
+        [
+            ("config", '"""Returns the preset', '"""Gives the preset'),
+            ("config", "seeds=(0, 1, 2)", "seeds=(0, 1, 2, 3)"),
+            ("config", "    seeds: tuple[int, ...]", "    seeds: list"),
+            ("config", "if not text:", "if text is None:"),
+            ("training", "BATCH = 1_000  #", "BATCH = 1000  # or so,"),
+            ("models", "\n\n\n", "\n\n\n# what follows is new\n"),
+        ],
+    )
+    def test_does_not_cover_what_decides_nothing(
+        self, kind, module, old, new, tiny, monkeypatch
+    ):
+        key = task_key(TASKS[kind], tiny)
+        source = store._source(module)
+        assert old in source
+        with_changed(monkeypatch, {module: source.replace(old, new)})
+        assert task_key(TASKS[kind], tiny) == key
+
+    def test_is_a_name_for_a_file_that_is_always_the_same(self, kind, tiny):
+        key = task_key(TASKS[kind], tiny)
+        assert len(key) == 32
+        assert set(key) <= set("0123456789abcdef")
+        assert task_key(TASKS[kind], replace(tiny)) == key
+
+
+def test_what_is_asked_is_in_the_key(tiny):
+    bias, seconds = replace(RUN, weights=(np.arange(6.0) + 1,)), {"loss": (0.5, 0.26)}
+    asked = [
+        *TASKS.values(),
+        Training(CONFIG, RECIPE, 1),
+        Training(CONFIG, replace(RECIPE, epochs=2), 0),
+        Training(CONFIG, replace(RECIPE, images=63), 0),
+        Training(CONFIG, replace(RECIPE, batch_size=32), 0),
+        Training(CONFIG, replace(RECIPE, peak_learning_rate=1e-3), 0),
+        Training(CONFIG, replace(RECIPE, warmup=0.1), 0),
+        Training(replace(CONFIG, filters=(2, 3)), RECIPE, 0),
+        Training(replace(CONFIG, latent_dim=3), RECIPE, 0),
+        Training(replace(CONFIG, batch_norm=True), RECIPE, 0),
+        Training(replace(CONFIG, activation="leaky_relu"), RECIPE, 0),
+        Training(replace(CONFIG, negative_slope=0.2), RECIPE, 0),
+        Reading(RECIPE, 1),
+        Reading(replace(RECIPE, epochs=2), 0),
+        Measuring(bias, READER),
+        Measuring(replace(RUN, history=seconds), READER),
+        Measuring(RUN, replace(READER, weights=(np.arange(4.0) + 1,))),
+    ]
+    assert len({task_key(task, tiny) for task in asked}) == len(asked)
+
+
+def test_images_beyond_the_budget_decide_nothing(tiny):
+    beyond = tiny.x_train.copy()
+    beyond[RECIPE.images] ^= 1
+    for kind in ("run", "reader"):
+        key = task_key(TASKS[kind], tiny)
+        assert task_key(TASKS[kind], replace(tiny, x_train=beyond)) == key
 
 
 def test_the_digest_of_code_ignores_comments_and_docstrings_only():
     code = 'RATE = 1\n\ndef f(x):\n    """One."""\n    return x * RATE\n'
-    digest = store.code_digest(code)
-    assert store.code_digest(code.replace("One.", "Two.") + "# done\n") == digest
-    assert store.code_digest(code.replace("RATE = 1", "RATE = 2")) != digest
-    assert store.code_digest(code.replace("x * RATE", "x + RATE")) != digest
-    assert store.code_digest('x = "a text, not a docstring"') != store.code_digest(
-        "x = 'another text'"
+    assert code_digest(code.replace("One.", "Two.") + "# done\n") == code_digest(code)
+    assert code_digest(code.replace("RATE = 1", "RATE = 2")) != code_digest(code)
+    assert code_digest(code.replace("x * RATE", "x + RATE")) != code_digest(code)
+    assert code_digest("x = 'a text'") != code_digest("x = 'another text'")
+    assert code_digest(code, ("RATE",)) == code_digest(
+        code.replace("1", "2"), ("RATE",)
     )
+    assert code_digest(code, ("f",)) == code_digest("RATE = 1")
 
 
-def test_a_store_that_cannot_be_written_is_refused_before_training(
-    tiny, tmp_path, trained
-):
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"CAE_RUNS=.*file/runs.* cannot be written"):
-        load_or_train(CONFIG, RECIPE, 0, tiny, tmp_path / "file" / "runs")
-    assert trained == []
-
-
-def test_two_processes_do_not_train_the_same_run_twice(tmp_path):
-    code = f"""
-import cae_keras as cae
-from cae_keras import store
-original = store.train
-store.train = lambda *a: print("trained") or original(*a)
-mnist = cae.load_mnist()
-cae.load_or_train(cae.CAEConfig(filters=(2, 2)), cae.Recipe(images=2000, epochs=1), 0, mnist, {str(tmp_path)!r})
-"""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
-        )
-        for _ in "ab"
+def test_the_digest_of_an_entry_covers_all_of_it():
+    zeros = np.zeros(4, np.float32)
+    entries = [
+        Entry({}, ()),
+        Entry({"a": 1}, ()),
+        Entry({"a": 2}, ()),
+        Entry({}, (zeros,)),
+        Entry({}, (zeros + 1,)),
+        Entry({}, (zeros.reshape(2, 2),)),
+        Entry({}, (zeros.astype(np.int32),)),
+        Entry({}, (zeros[:2], zeros[2:])),
+        Entry({}, (zeros, zeros[:0])),
     ]
-    outputs = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(outputs) == ["", "trained\n"]
+    assert len(set(map(digest, entries))) == len(entries)
+    assert digest(Entry({"a": (1, 2)}, ())) == digest(Entry({"a": [1, 2]}, ()))

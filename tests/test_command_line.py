@@ -1,0 +1,149 @@
+"""`python -m cae_keras`: what it prints, and its exit status."""
+
+import json
+import runpy
+import sys
+
+import pytest
+
+from cae_keras import CAEConfig, Preset, Recipe, __main__, config, store, study
+from cae_keras.__main__ import main
+from cae_keras.experiments import EXPERIMENTS, Experiment
+
+
+@pytest.fixture(autouse=True)
+def small_study(monkeypatch, tiny):
+    """Two tiny configurations, on a few images."""
+    small = CAEConfig(filters=(2, 2), latent_dim=2)
+    variants = {"baseline": small, "thin": CAEConfig(filters=(1, 1), latent_dim=2)}
+    registry = dict(EXPERIMENTS)
+    EXPERIMENTS.clear()
+    EXPERIMENTS["filters"] = Experiment("filters", "width", "Does it?", variants)
+    preset = Preset("full", Recipe(images=64, epochs=3), (0, 1))
+    monkeypatch.setitem(config.PRESETS, "full", preset)
+    monkeypatch.setenv("CAE_WORKERS", "1")
+    monkeypatch.setattr(__main__, "load_mnist", lambda: tiny)
+    yield
+    EXPERIMENTS.clear()
+    EXPERIMENTS.update(registry)
+
+
+@pytest.fixture
+def nothing_done(monkeypatch):
+    monkeypatch.setattr(study, "complete", lambda *_: pytest.fail("it began to train"))
+
+
+def test_train_then_report(capsys, tmp_path, monkeypatch):
+    assert main(["train", "filters"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    header, _, baseline, thin, _, last = out.splitlines()
+    assert header.split() == ["test", "BCE", "MSE", "SSIM", "read", "right", "seeds"]
+    assert (baseline.split()[0], thin.split()[0]) == ("baseline", "thin")
+    assert baseline.split()[-1] == thin.split()[-1] == "2"
+    assert last.endswith(f"kept in {tmp_path / 'runs'}")
+
+    assert main(["report"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split()[:4] == ["name", "filters", "latent_dim", "batch_norm"]
+    assert [line.split()[:3] for line in table[2:]] == [
+        ["baseline", "2-2", "2"], ["baseline", "2-2", "2"],
+        ["thin", "1-1", "2"], ["thin", "1-1", "2"],
+    ]  # fmt: skip
+
+    assert main(["report", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["seed"]) for row in rows] == [
+        ("baseline", 0), ("baseline", 1), ("thin", 0), ("thin", 1),
+    ]  # fmt: skip
+    assert all(row["valid"] and len(row["history"]["val_loss"]) == 3 for row in rows)
+    mean = sum(row["bce"] for row in rows[:2]) / 2
+    assert f"{mean:.4f}" in baseline
+
+    source = store._source
+    monkeypatch.setattr(store, "_source", lambda name: source(name) + "\nCHANGED = 1")
+    assert main(["report", "--json"]) == 0
+    assert not any(row["valid"] for row in json.loads(capsys.readouterr().out))
+
+
+def test_what_is_in_the_store_is_not_trained_again(capsys, monkeypatch):
+    assert main(["train"]) == 0
+    before = capsys.readouterr().out.splitlines()[:4]
+    monkeypatch.setattr("cae_keras.tasks.train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("cae_keras.tasks.quality", lambda *_: pytest.fail("measured"))
+    assert main(["train"]) == 0
+    assert capsys.readouterr().out.splitlines()[:4] == before
+
+
+def test_an_empty_store(capsys):
+    assert main(["report"]) == 0
+    assert capsys.readouterr().out == "no run in the store\n"
+    assert main(["report", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.usefixtures("nothing_done")
+@pytest.mark.parametrize(
+    "variable, value, arguments, named",
+    [
+        ("CAE_RUNS", "", ["train", "depht"], "experiment='depht'"),
+        ("CAE_RUNS", "", ["train", "filters", "wide"], "experiment='wide'"),
+        ("CAE_PRESET", "slow", ["train"], "CAE_PRESET='slow'"),
+        ("CAE_SEEDS", "none", ["train"], "CAE_SEEDS='none'"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_status_2(
+    capsys, monkeypatch, variable, value, arguments, named
+):
+    monkeypatch.setenv(variable, value)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"error: {named}: it must be ")
+    assert err.count("\n") == 1
+    if named.startswith("experiment"):
+        assert "'filters'" in err
+
+
+@pytest.mark.parametrize(
+    "variable, value", [("CAE_WORKERS", "0"), ("CAE_RUNS", "/proc/runs")]
+)
+def test_workers_and_store_are_checked_before_training(
+    capsys, monkeypatch, variable, value
+):
+    monkeypatch.setattr("cae_keras.tasks.train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setenv(variable, value)
+    assert main(["train"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {variable}={value!r}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["trian"], ["report", "--xml"], ["report", "x"]]
+)
+def test_a_bad_command_is_a_usage_error(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: python -m cae_keras" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_status_130_and_says_what_is_kept(capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "run", interrupted)
+    assert main(["train"]) == 130
+    out, err = capsys.readouterr()
+    assert "finished runs are kept" in out
+    assert err == ""
+
+
+def test_the_status_is_that_of_the_process(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cae_keras", "train", "depht"])
+    monkeypatch.delitem(sys.modules, "cae_keras.__main__")
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module("cae_keras", run_name="__main__")
+    assert stopped.value.code == 2
+    assert "experiment='depht'" in capsys.readouterr().err

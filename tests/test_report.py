@@ -1,0 +1,81 @@
+"""The table of what is in the store."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cae_keras import CAEConfig, Recipe, store
+from cae_keras.experiments import EXPERIMENTS
+from cae_keras.report import MEASURES, report
+from cae_keras.store import Entry, Store, task_key
+from cae_keras.study import measure, run
+from cae_keras.tasks import Training
+
+RECIPE = Recipe(images=64, epochs=3)
+
+
+@pytest.fixture
+def kept(tmp_path, tiny):
+    """A store with two runs which nobody has trained."""
+    folder = Store()
+    folder.folder.mkdir()
+    history = {"val_loss": [0.3, 0.2], "loss": [0.4, 0.25], "seconds": [1.0, 2.5]}
+    for config, seed in [
+        (EXPERIMENTS["filters"].variants["wide"], 1),
+        (CAEConfig(filters=(2, 3), latent_dim=5), 0),
+    ]:
+        task = Training(config, RECIPE, seed)
+        folder.write(task_key(task, tiny), task, Entry(history, (np.arange(3.0),)))
+    return folder
+
+
+def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
+    own, wide = report(kept, tiny)
+    assert (own["name"], own["filters"], own["latent_dim"]) == ("", "2-3", 5)
+    assert wide == {
+        "name": "wide", "filters": "32-64-128", "latent_dim": 32, "batch_norm": False,
+        "activation": "relu", "images": 64, "epochs": 3, "peak_rate": 4e-3, "seed": 1,
+        "val_bce": 0.2, "seconds": 3.5, "valid": True, "history": wide["history"],
+        **dict.fromkeys(MEASURES),
+    }  # fmt: skip
+    assert wide["history"]["val_loss"] == [0.3, 0.2]
+    assert json.loads(json.dumps([own, wide])) == [own, wide]
+
+
+def test_a_run_of_other_images_or_other_code_is_not_valid(kept, tiny, monkeypatch):
+    darker = replace(tiny, x_val=tiny.x_val // 2)
+    assert [row["valid"] for row in report(kept, darker)] == [False, False]
+    source = store._source
+    monkeypatch.setattr(store, "_source", lambda name: source(name) + "\nCHANGED = 1")
+    assert [row["valid"] for row in report(kept, tiny)] == [False, False]
+
+
+def test_what_was_measured_stands_beside_the_run(tiny, monkeypatch):
+    monkeypatch.setenv("CAE_WORKERS", "1")
+    monkeypatch.setattr("cae_keras.study.reader_recipe", lambda _: RECIPE)
+    config = CAEConfig(filters=(2, 2), latent_dim=2)
+    runs = run({"mine": config}, recipe=RECIPE, seeds=(0, 1), data=tiny)
+    measured = measure(runs, tiny)["mine"]
+    rows = report(Store(), tiny)
+    assert [row["seed"] for row in rows] == [0, 1]
+    for name in MEASURES:
+        assert [row[name] for row in rows] == list(measured[name])
+
+
+def test_an_empty_store_has_no_rows(tiny):
+    assert report(Store(), tiny) == []
+
+
+def test_a_run_of_another_version_is_left_out(kept, tiny):
+    """It was asked for in words that this version does not know."""
+
+    class Older(Training):
+        def asked(self):
+            asked = super().asked()
+            asked["config"]["pooling"] = "max"
+            return asked
+
+    kept.write("0" * 32, Older(CAEConfig(), RECIPE, 0), Entry({}, ()))
+    assert len(report(kept, tiny)) == 2

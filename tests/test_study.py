@@ -1,0 +1,192 @@
+"""The study: names and seeds in, runs and measures out, each trained and measured once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cae_keras import CAEConfig, Mnist, Preset, Recipe, config, study
+from cae_keras.cost import cost
+from cae_keras.data import load_mnist
+from cae_keras.metrics import quality, sharpness
+from cae_keras.reader import reader_recipe
+from cae_keras.study import load_or_train_reader, measure, run
+from cae_keras.tasks import Measuring, Reading, Training
+from cae_keras.training import train
+
+RECIPE = Recipe(images=64, epochs=3)
+SMALL = CAEConfig(filters=(2, 2), latent_dim=2)
+OTHER = CAEConfig(filters=(2, 3), latent_dim=2, batch_norm=True)
+
+
+@pytest.fixture(autouse=True)
+def small_build(monkeypatch):
+    """A full build that takes a second, in this process."""
+    monkeypatch.setitem(config.PRESETS, "full", Preset("full", RECIPE, (0, 1)))
+    monkeypatch.setenv("CAE_WORKERS", "1")
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """Lists the tasks that are done."""
+    tasks = []
+    for kind in (Training, Reading, Measuring):
+
+        def do(task, data, really=kind.do):
+            tasks.append(task)
+            return really(task, data)
+
+        monkeypatch.setattr(kind, "do", do)
+    return tasks
+
+
+class TestRun:
+    def test_each_variant_once_a_seed_and_never_again(self, tiny, done):
+        runs = run({"small": SMALL, "other": OTHER, "same": SMALL}, data=tiny)
+        assert {name: [r.seed for r in several] for name, several in runs.items()} == {
+            "small": [0, 1], "other": [0, 1], "same": [0, 1],
+        }  # fmt: skip
+        assert {(task.config, task.seed) for task in done} == {
+            (SMALL, 0), (SMALL, 1), (OTHER, 0), (OTHER, 1),
+        }  # fmt: skip
+        assert len(done) == 4
+        again = run({"again": OTHER}, data=tiny)["again"]
+        assert len(done) == 4
+        for first, stored in zip(runs["other"], again, strict=True):
+            assert (stored.config, stored.recipe) == (OTHER, RECIPE)
+            assert stored.history == first.history
+            for a, b in zip(first.weights, stored.weights, strict=True):
+                assert a.tobytes() == b.tobytes()
+
+    def test_a_run_is_what_train_returns(self, tiny):
+        (found,) = run({"mine": OTHER}, seeds=(3,), data=tiny)["mine"]
+        by_hand = train(OTHER, RECIPE, 3, tiny)
+        for a, b in zip(found.weights, by_hand.weights, strict=True):
+            assert a.tobytes() == b.tobytes()
+        for name in ("loss", "val_loss", "learning_rate"):
+            assert found.history[name] == by_hand.history[name]
+        assert np.array_equal(
+            found.reconstruct(tiny.x_test), by_hand.reconstruct(tiny.x_test)
+        )
+
+    def test_names_stand_for_the_variants_of_experiments(self, tiny, monkeypatch):
+        asked = []
+
+        def complete(tasks, data, folder):
+            asked.extend(tasks)
+            return [None] * len(tasks)
+
+        monkeypatch.setattr(study, "complete", complete)
+        monkeypatch.setattr(Training, "result", lambda task, entry: task)
+        runs = run("depth", "filters", seeds=(7,), data=tiny)
+        assert list(runs) == ["baseline", "three blocks", "narrow", "wide"]
+        assert runs["wide"][0].config.filters == (32, 64, 128)
+        widths = [sum(task.config.filters) for task in asked]
+        assert widths == sorted(widths, reverse=True)  # so that none is left to the end
+        asked.clear()
+        assert len(run(data=tiny)) == 10
+        assert len(asked) == 20
+
+    def test_budget_and_seeds_may_be_given(self, tiny):
+        recipe = replace(RECIPE, epochs=1)
+        runs = run({"mine": SMALL}, recipe=recipe, seeds=(5, np.int64(6)), data=tiny)
+        assert [(r.recipe, r.seed) for r in runs["mine"]] == [(recipe, 5), (recipe, 6)]
+        assert len(runs["mine"][0].history["loss"]) == 1
+
+    @pytest.mark.parametrize(
+        "arguments, named",
+        [
+            ({"seeds": (0, -1)}, "seed=-1"),
+            ({"seeds": (0, 1.5)}, "seed=1.5"),
+            ({"recipe": Recipe(images=301)}, "images=301"),
+        ],
+    )
+    def test_bad_arguments_are_refused_before_any_training(
+        self, tiny, done, arguments, named
+    ):
+        with pytest.raises(ValueError, match=r"must|only") as error:
+            run({"mine": SMALL}, data=tiny, **arguments)
+        assert str(error.value).startswith(named)
+        with pytest.raises(ValueError, match="experiment='mine'"):
+            run("mine", data=tiny)
+        assert done == []
+
+
+class TestReader:
+    def test_is_trained_once_by_the_budget_of_the_build(self, tiny, done):
+        reader = load_or_train_reader(data=tiny)
+        again = load_or_train_reader(data=tiny)
+        assert done == [Reading(reader_recipe(RECIPE), 0)]
+        assert np.array_equal(reader.read(tiny.x_test), again.read(tiny.x_test))
+        assert again.history == reader.history
+        load_or_train_reader(seed=1, data=tiny)
+        assert len(done) == 2
+
+
+MEASURES = {
+    "bce", "excess_bce", "mse", "psnr", "ssim", "sharpness", "read", "roughness",
+    "last_gain", "parameters", "all_parameters", "macs", "code_bytes", "seconds",
+}  # fmt: skip
+
+
+class TestMeasure:
+    def test_all_that_its_docstring_names_one_value_a_seed(self, tiny):
+        runs = run({"small": SMALL, "other": OTHER}, data=tiny)
+        results = measure(runs, tiny)
+        assert list(results) == ["small", "other"]
+        for measured in results.values():
+            assert set(measured) == MEASURES
+            for values in measured.values():
+                assert (values.shape, values.dtype) == ((2,), np.float64)
+                assert np.isfinite(values).all()
+        for name in MEASURES:
+            assert f"`{name}`" in measure.__doc__
+
+    def test_they_are_those_of_the_functions_on_the_test_images(self, tiny):
+        (other,) = run({"other": OTHER}, seeds=(1,), data=tiny)["other"]
+        reader = load_or_train_reader(data=tiny)
+        found = measure({"other": [other]}, tiny)["other"]
+        x_test, x_hat = tiny.x_test / np.float32(255), other.reconstruct(tiny.x_test)
+        expected = {
+            **quality(x_test, x_hat),
+            **cost(OTHER),
+            "sharpness": sharpness(x_test, x_hat),
+            "read": np.mean(reader.read(x_hat) == tiny.y_test),
+            "seconds": sum(other.history["seconds"]),
+        }
+        assert MEASURES - set(expected) == {"roughness", "last_gain"}
+        for name, value in expected.items():
+            assert found[name][0] == pytest.approx(value, rel=1e-6), name
+
+    def test_each_is_measured_once(self, tiny, done):
+        runs = run({"small": SMALL}, data=tiny)
+        first, kinds = measure(runs, tiny), [task.kind for task in done]
+        assert sorted(kinds) == ["measures"] * 2 + ["reader"] + ["run"] * 2
+        again = measure({"renamed": runs["small"]}, tiny)
+        assert len(done) == len(kinds)
+        for name in MEASURES:
+            assert np.array_equal(first["small"][name], again["renamed"][name])
+
+    def test_again_if_the_test_images_are_others(self, tiny, done):
+        runs = run({"small": SMALL}, seeds=(0,), data=tiny)
+        first = measure(runs, tiny)["small"]
+        inverted = replace(tiny, x_test=255 - tiny.x_test)
+        assert measure(runs, inverted)["small"]["mse"] > first["mse"]
+        assert [task.kind for task in done] == ["run", "reader"] + ["measures"] * 2
+
+    def test_one_seed_is_enough(self, tiny, monkeypatch):
+        monkeypatch.setenv("CAE_SEEDS", "1")
+        measured = measure(run({"small": SMALL}, data=tiny), tiny)["small"]
+        assert {values.shape for values in measured.values()} == {(1,)}
+
+
+def test_without_data_it_is_mnist(tiny, monkeypatch):
+    loaded = []
+
+    def load() -> Mnist:
+        loaded.append(load_mnist)
+        return tiny
+
+    monkeypatch.setattr(study, "load_mnist", load)
+    measure(run({"small": SMALL}, seeds=(0,)))
+    assert len(loaded) >= 2
