@@ -216,7 +216,7 @@ def test_more_seeds_decide_more(seeds):
 def test_one_seed_leaves_all_but_exact_numbers_undecided():
     verdicts = judge_claims(made(STRONG, seeds=1))
     assert [v.claim.number for v in verdicts if v.word != "undecided"] == [8]
-    assert verdicts[7].measured.split("\n")[0] == "batch norm: parameters +0.279 %"
+    assert verdicts[7].measured.split("\n")[0] == "batch norm: parameters +0.28 %"
     costs = [finding.word for finding in verdicts[0].findings]
     assert costs == 2 * ["undecided"] + 4 * ["holds"]
     dearer = judge_claims(made({("narrow", "parameters"): 137_441}, seeds=1))
@@ -257,7 +257,7 @@ class TestText:
         }
         (text,) = judge_claims(made(gains, s=0.0001))[12].measured.split("\n")
         assert text == (
-            "wide: gain of the last epoch 3.000 % (2.975 to 3.025), the least favourable of 10: "
+            "wide: gain of the last epoch 3.00 % (2.98 to 3.02), the least favourable of 10: "
             "holds for 7, fails for 2, undecided for 1"
         )
 
@@ -268,7 +268,7 @@ class TestText:
         )  # more, but undecided
         verdict = judge_claims(results)[12]
         assert verdict.word == "fails"
-        assert verdict.measured.startswith("narrow: gain of the last epoch 2.000 %")
+        assert verdict.measured.startswith("narrow: gain of the last epoch 2.00 %")
 
     @pytest.mark.parametrize("seeds", [1, 2, 3])
     @pytest.mark.parametrize("s", [0, 0.01, 3, 60])

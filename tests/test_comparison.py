@@ -107,7 +107,7 @@ def test_units():
         (Interval(4567.8, -1234.5, 45678.9, 2), PERCENT, "+4,568 % (−1,234 to +45,679)"),
         (Interval(-0.04, -5.0, 4.92, 3), POINTS, "0.0 points (−5.0 to +4.9)"),
         (Interval(1.9985, 1.9985, 1.9985, 3), TIMES, "×2.00"),
-        (Interval(0.2794, 0.2794, 0.2794, 1), PERCENT, "+0.279 %"),
+        (Interval(0.2794, 0.2794, 0.2794, 1), PERCENT, "+0.28 %"),
         (Interval(0.0, 0.0, 0.0, 3), PERCENT, "0 %"),
         (Interval(0.52, 0.41, 0.63, 3), SHARE, "0.52 % (0.41 to 0.63)"),
         (Interval(-1.5, -math.inf, math.inf, 1), DECIBELS, "−1.50 dB (one seed: no interval)"),
