@@ -15,13 +15,16 @@ from cae_keras.study import measure, run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; returns its status: 0, 2 for a bad argument, 130 if stopped."""
+    """Runs a command; returns 0, or 1 (failed), 2 (bad argument), 130 (stopped)."""
     asked = _parser().parse_args(arguments)
     try:
         asked.command(asked)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        print(f"error: {error}; finished runs are kept", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; finished runs are kept, and not trained again")
         return 130

@@ -113,7 +113,8 @@ def configurations(*experiments: str | Mapping[str, CAEConfig]) -> dict[str, CAE
             own.
 
     Raises:
-        ValueError: If there is no experiment of that name.
+        ValueError: If there is no experiment of that name, or something else than a
+            configuration is given.
 
     Example:
         >>> list(configurations("depth"))
@@ -125,11 +126,14 @@ def configurations(*experiments: str | Mapping[str, CAEConfig]) -> dict[str, CAE
     for experiment in experiments or EXPERIMENTS:
         if isinstance(experiment, Mapping):
             together |= experiment
-        elif experiment in EXPERIMENTS:
+        elif isinstance(experiment, str) and experiment in EXPERIMENTS:
             together |= EXPERIMENTS[experiment].variants
         else:
             raise ValueError(
                 f"experiment={experiment!r}: it must be one of "
                 f"{', '.join(map(repr, EXPERIMENTS))}"
             )
+    for name, config in together.items():
+        if not isinstance(config, CAEConfig):
+            raise ValueError(f"{name}={config!r}: it must be a CAEConfig")
     return together

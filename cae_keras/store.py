@@ -6,6 +6,7 @@ asked, the images, the code that does it, and the versions of the packages it re
 
 import ast
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -164,6 +165,7 @@ def task_key(task: Task, data: Mnist) -> str:
     return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
 
 
+@functools.cache
 def code_digest(source: str, without: tuple[str, ...] = ()) -> str:
     """Returns a digest of Python source that comments and docstrings do not change.
 

@@ -51,6 +51,8 @@ def run(
     preset = get_preset()
     recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
     data = data or load_mnist()
+    if not isinstance(seeds, Sequence) or isinstance(seeds, str) or not seeds:
+        raise ValueError(f"seeds={seeds!r}: it must be a sequence of at least one")
     for seed in seeds:
         check_run(recipe, seed, data)
     tasks = {

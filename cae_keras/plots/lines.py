@@ -86,6 +86,8 @@ def curves(
     ):
         axis.plot(x, y, styles[i % 4], color=color, label=label)
     axis.set(xlabel=xlabel, ylabel=ylabel, **settings)
+    if axis.get_yscale() == "log":
+        plain_log_ticks(axis.yaxis)
     if len(by_label) > 1:
         axis.legend()
     return figure
