@@ -142,8 +142,7 @@ def quality(x: np.ndarray, x_hat: np.ndarray) -> dict[str, float]:
     Raises:
         ValueError: If the two arrays are no images, or not of one shape.
     """
-    _pair(x[:1], x_hat[:1])  # an error is about images; what follows goes by blocks
-    _check_shapes(x, x_hat)
+    x, x_hat = _checked(x, x_hat)
     means = dict.fromkeys(("bce", "excess_bce", "mse", "psnr", "ssim"), 0.0)
     for start in range(0, len(x), BLOCK):
         block = slice(start, start + BLOCK)
@@ -171,13 +170,14 @@ def _squared_error(x, x_hat) -> np.ndarray:
 
 def _pair(x, x_hat) -> tuple[np.ndarray, np.ndarray]:
     """Checks two batches of images and returns them as float64."""
-    _check_shapes(x, x_hat)
-    x, x_hat = to_float(x, "x"), to_float(x_hat, "x_hat")
+    x, x_hat = _checked(x, x_hat)
     return x.astype(np.float64), x_hat.astype(np.float64)
 
 
-def _check_shapes(x, x_hat):
-    if np.shape(x) != np.shape(x_hat):
+def _checked(x, x_hat) -> tuple[np.ndarray, np.ndarray]:
+    x, x_hat = to_float(x, "x"), to_float(x_hat, "x_hat")
+    if x.shape != x_hat.shape:
         raise ValueError(
-            f"x has shape {np.shape(x)}, x_hat {np.shape(x_hat)}: they must be the same"
+            f"x has shape {x.shape}, x_hat {x_hat.shape}: they must be the same"
         )
+    return x, x_hat
