@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cae_keras.config import CAEConfig
+from cae_keras.config import CAEConfig, Recipe
 
 BASELINE = CAEConfig()
 
@@ -105,12 +105,12 @@ EXPERIMENTS = {
 }
 
 
-def configurations(*experiments: str | Mapping[str, CAEConfig]) -> dict[str, CAEConfig]:
+def configurations(*experiments: str | Mapping) -> dict:
     """Returns all configurations of some experiments, or of the whole study.
 
     Args:
         *experiments: Names out of `EXPERIMENTS`, or configurations by names of your
-            own.
+            own; a pair `(CAEConfig, Recipe)` brings its own budget.
 
     Raises:
         ValueError: If there is no experiment of that name, or something else than a
@@ -133,7 +133,11 @@ def configurations(*experiments: str | Mapping[str, CAEConfig]) -> dict[str, CAE
                 f"experiment={experiment!r}: it must be one of "
                 f"{', '.join(map(repr, EXPERIMENTS))}"
             )
-    for name, config in together.items():
-        if not isinstance(config, CAEConfig):
-            raise ValueError(f"{name}={config!r}: it must be a CAEConfig")
+    for name, value in together.items():
+        match value:
+            case CAEConfig() | (CAEConfig(), Recipe()):
+                continue
+        raise ValueError(
+            f"{name}={value!r}: it must be a CAEConfig, or one and a Recipe"
+        )
     return together

@@ -18,7 +18,7 @@ Results = dict[str, dict[str, np.ndarray]]
 
 
 def run(
-    *experiments: str | Mapping[str, CAEConfig],
+    *experiments: str | Mapping[str, CAEConfig | tuple[CAEConfig, Recipe]],
     recipe: Recipe | None = None,
     seeds: Sequence[int] | None = None,
     data: Mnist | None = None,
@@ -28,8 +28,9 @@ def run(
 
     Args:
         *experiments: Names out of `EXPERIMENTS`, or configurations by names of your
-            own. Without any, the whole study.
-        recipe: Their budget; without it, that of the build's preset.
+            own; a pair of configuration and recipe has its own budget. Without any, the
+            whole study.
+        recipe: The budget of all others; without it, that of the build's preset.
         seeds: Their random seeds; without them, those of the build's preset.
         data: Where the images come from; without it, `load_mnist()`.
         folder: The store; without it, `CAE_RUNS` or `.runs/`.
@@ -42,23 +43,22 @@ def run(
             takes; nothing is trained then.
 
     Example:
-        >>> run("depht")
+        >>> run("depht")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
     """
-    variants = configurations(*experiments)
     preset = get_preset()
     recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
     data = data or load_mnist()
     if not isinstance(seeds, Sequence) or isinstance(seeds, str) or not seeds:
         raise ValueError(f"seeds={seeds!r}: it must be a sequence of at least one")
-    for seed in seeds:
-        check_run(recipe, seed, data)
-    tasks = {
-        name: [Training(config, recipe, int(seed)) for seed in seeds]
-        for name, config in variants.items()
-    }
+    tasks = {}
+    for name, variant in configurations(*experiments).items():
+        config, own = variant if isinstance(variant, tuple) else (variant, recipe)
+        for seed in seeds:
+            check_run(own, seed, data)
+        tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
     widest_first = sorted(  # so that no long run is left to the end
         {task for several in tasks.values() for task in several},
         key=lambda task: (-sum(task.config.filters), repr(task)),

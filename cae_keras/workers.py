@@ -224,6 +224,9 @@ def _executor() -> loky.ProcessPoolExecutor:
 @contextlib.contextmanager
 def _deaf_to_ctrl_c():
     """Holds Ctrl-C back; a worker started inside never hears it: the caller ends it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
     resource_tracker.ensure_running()  # or it would start inside, and open the ears
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
