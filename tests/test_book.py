@@ -162,7 +162,7 @@ def small_book(tmp_path):
     return tmp_path
 
 
-def build(book, *options, preset="quick"):
+def build(book, *options, preset="quick", **settings):
     """Runs `jupyter-book build book` and returns the finished process."""
     command = [
         str(Path(sys.executable).with_name("jupyter-book")),
@@ -170,7 +170,7 @@ def build(book, *options, preset="quick"):
         "book",
         *options,
     ]
-    environment = {**os.environ, "CAE_PRESET": preset}
+    environment = {**os.environ, "CAE_PRESET": preset, **settings}
     return subprocess.run(
         command, cwd=book, env=environment, capture_output=True, text=True, check=False
     )
@@ -206,6 +206,9 @@ def test_the_life_of_a_page(small_book):
         "CAE_PRESET='quik': it must be one of 'full', 'quick'"
         in done.stdout + done.stderr
     )
+    done = build(small_book, CAE_WORKERS="two")
+    assert done.returncode != 0
+    assert "CAE_WORKERS='two': it must be a positive integer" in done.stderr
     assert page.exists(), "bad input changes nothing"
     assert not (small_book / "_build" / ".unfinished").exists()
 
@@ -224,6 +227,18 @@ def test_the_life_of_a_page(small_book):
     assert page.read_text("utf-8").strip().endswith("</html>")
     assert executions(small_book) == 4
     assert not (small_book / "_build" / ".unfinished").exists()
+
+
+def test_the_index_is_read_first_and_so_trains_the_whole_study(small_book):
+    """Sphinx reads pages in the order of the alphabet; `aaa` needs what `index` leaves."""
+    contents = "format: jb-book\nroot: index\nchapters:\n  - file: aaa\n"
+    for folder in (small_book, small_book / "book"):
+        (folder / "_toc.yml").write_text(contents)
+    (small_book / "book" / "aaa.md").write_text(
+        PAGE.replace('open("executed.txt", "a")', 'open("executed.txt", "r+")')
+    )
+    done = build(small_book)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_page_that_raises_makes_the_build_fail_with_page_cell_and_error(small_book):
