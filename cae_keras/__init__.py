@@ -16,7 +16,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 from cae_keras.baselines import PCA, fit_pca, mean_image
 from cae_keras.batch_norm import batch_coupling, fold_batch_norm, reconstruct_among
 from cae_keras.claims import CLAIMS, Claim
-from cae_keras.comparison import change, differences, effects
+from cae_keras.comparison import change, effects
 from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
 from cae_keras.cost import cost
 from cae_keras.data import DataError, Mnist, first_of_each_class, load_mnist
@@ -50,21 +50,22 @@ from cae_keras.statistics import (
     smallest_detectable,
 )
 from cae_keras.study import load_or_train_reader, measure, run
-from cae_keras.tables import COST, QUALITY, summary
+from cae_keras.tables import COST, QUALITY, differences, summary
 from cae_keras.training import Run, one_cycle, train
+from cae_keras.units import PERCENT, TIMES, as_text
 from cae_keras.verdicts import Verdict, judge_claims, verdict_table
 
 __all__ = [
-    "as_percent", "batch_coupling", "bce", "bce_floor", "build_autoencoder",
+    "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "build_autoencoder",
     "build_decoder", "build_encoder", "build_reader", "CAEConfig", "change", "Claim",
     "CLAIMS", "configurations", "cost", "COST", "DataError", "dead_units",
     "differences", "effects", "excess_bce", "Experiment", "EXPERIMENTS",
     "first_of_each_class", "fit_pca", "fold_batch_norm", "get_preset", "Interval",
     "interval", "judge", "judge_claims", "kernel_size", "last_gain", "load_mnist",
     "load_or_train_reader", "mean_image", "measure", "Mnist", "mse", "one_cycle",
-    "PCA", "Preset", "psnr", "quality", "QUALITY", "quantise", "Reader",
+    "PCA", "PERCENT", "Preset", "psnr", "quality", "QUALITY", "quantise", "Reader",
     "reader_recipe", "receptive_field", "Recipe", "reconstruct_among",
     "relative_change", "roughness", "Run", "run", "sharpness", "smallest_detectable",
-    "ssim", "summary", "to_float", "train", "train_reader", "Verdict",
+    "ssim", "summary", "TIMES", "to_float", "train", "train_reader", "Verdict",
     "verdict_table",
 ]  # fmt: skip

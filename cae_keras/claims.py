@@ -4,6 +4,10 @@ The rules were written before the results. Each puts measured values between bou
 value is an interval over seeds: its part of the claim holds if the whole interval lies
 between the bounds, fails if nothing of it does, and is undecided otherwise. A claim
 holds if all its parts do, and fails if one fails.
+
+Each interval is one of 95 %. A claim of many parts (13 and 14 have nine or more) that
+is true by a hair may therefore fail by chance more often than in 1 of 40; that all
+parts hold by chance is rarer.
 """
 
 from dataclasses import dataclass
@@ -85,13 +89,13 @@ CLAIMS = (
         "overly large ones (e.g., 64) added cost without benefit … no visible "
         "improvement over the baseline",
         "latent_dim",
-        "With 64 latents parameters grow, and nothing visible changes: the share of "
-        "digits read right by less than 0.5 points, SSIM by less than 0.02, either "
-        "way. Excess BCE is shown beside.",
+        "With 64 latents parameters grow, and nothing visible is gained: the share of "
+        "digits read right grows by less than 0.5 points, SSIM by less than 0.02. "
+        "Excess BCE is shown beside.",
         (
             changed("parameters", "64 latents", low=0),
-            changed("read", "64 latents", low=-0.5, high=0.5),
-            changed("ssim", "64 latents", low=-0.02, high=0.02),
+            changed("read", "64 latents", high=0.5),
+            changed("ssim", "64 latents", high=0.02),
             changed("excess_bce", "64 latents", judged=False),
         ),
     ),
@@ -173,9 +177,9 @@ CLAIMS = (
         13,
         "All models converged within 10 epochs",
         "takeaways",
-        "In each of the ten configurations, the last epoch of this build's budget "
-        "lowers the excess validation BCE by less than 1 %.",
-        (Part("gain of the last epoch", last_gains, SHARE, high=1),),
+        "In every configuration, the last epoch of this build's budget changes the "
+        "excess validation BCE by less than 1 %, either way.",
+        (Part("gain of the last epoch", last_gains, SHARE, low=-1, high=1),),
     ),
     Claim(
         14,

@@ -3,13 +3,13 @@
 `results` is what `measure` returns: `{configuration: {measure: one value a seed}}`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from cae_keras.statistics import Interval, interval, relative_change
-from cae_keras.units import DECIBELS, PERCENT, PLAIN, POINTS, Unit, show
+from cae_keras.units import DECIBELS, PERCENT, PLAIN, POINTS, Unit, in_unit
 
 Results = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -23,28 +23,32 @@ class Measure:
         unit: Unit of a change. `PERCENT` stands for a relative change, every other one
             for a difference.
         exact: Whether it follows from the configuration alone, the same for all seeds.
+        form: How one value is written, its spread alike.
     """
 
     label: str
     unit: Unit = PERCENT
     exact: bool = False
+    form: str = "{:.5f}"
 
 
 MEASURES = {
     "bce": Measure("BCE"),
     "excess_bce": Measure("excess BCE"),
     "mse": Measure("MSE"),
-    "psnr": Measure("PSNR", DECIBELS),
-    "ssim": Measure("SSIM", PLAIN),
-    "read": Measure("read right", POINTS),
-    "sharpness": Measure("sharpness"),
-    "roughness": Measure("roughness"),
-    "last_gain": Measure("gain of the last epoch", POINTS),
-    "seconds": Measure("training time"),
-    "parameters": Measure("parameters", exact=True),
-    "all_parameters": Measure("parameters with moving statistics", exact=True),
-    "macs": Measure("MACs", exact=True),
-    "code_bytes": Measure("bytes of a code", exact=True),
+    "psnr": Measure("PSNR (dB)", DECIBELS, form="{:.2f}"),
+    "ssim": Measure("SSIM", PLAIN, form="{:.4f}"),
+    "read": Measure("read right", POINTS, form="{:.2%}"),
+    "sharpness": Measure("sharpness", form="{:.3f}"),
+    "roughness": Measure("roughness", form="{:.3f}"),
+    "last_gain": Measure("gain of the last epoch", POINTS, form="{:.2%}"),
+    "seconds": Measure("seconds to train", form="{:.0f}"),
+    "parameters": Measure("parameters", exact=True, form="{:,.0f}"),
+    "all_parameters": Measure(
+        "parameters with moving statistics", exact=True, form="{:,.0f}"
+    ),
+    "macs": Measure("MACs", exact=True, form="{:,.0f}"),
+    "code_bytes": Measure("bytes of a code", exact=True, form="{:,.0f}"),
 }
 
 
@@ -114,7 +118,7 @@ def estimate(changes: np.ndarray, unit: Unit, exact: bool = False) -> Interval:
     found = interval(changes)
     if exact:
         found = Interval(found.mean, found.mean, found.mean, found.n)
-    return Interval(*map(unit.convert, (found.mean, found.low, found.high)), found.n)
+    return in_unit(found, unit)
 
 
 def effects(results: Results, measure: str = "excess_bce") -> dict[str, Interval]:
@@ -135,39 +139,3 @@ def effects(results: Results, measure: str = "excess_bce") -> dict[str, Interval
         for name in results
         if name != "baseline"
     }
-
-
-def differences(
-    results: Results,
-    measures: Sequence[str] = ("excess_bce", "mse", "ssim", "read"),
-) -> list[dict[str, str]]:
-    """Returns a table of paired changes from the baseline, with their 95 % intervals.
-
-    Args:
-        results: What was measured.
-        measures: Which of them, one a column.
-
-    Returns:
-        One row a variant, `{column: text}`, as `tabulate(rows, headers="keys")` takes
-        it.
-
-    Example:
-        >>> results = {"baseline": {"ssim": [0.9]}, "wide": {"ssim": [0.95]}}
-        >>> differences(results, ["ssim"])
-        [{'variant': 'wide', 'SSIM': '+0.0500 (one seed: no interval)'}]
-    """
-    return [
-        {"variant": name}
-        | {
-            MEASURES[measure].label: _shown(results, measure, name)
-            for measure in measures
-        }
-        for name in results
-        if name != "baseline"
-    ]
-
-
-def _shown(results: Results, measure: str, variant: str) -> str:
-    kind = MEASURES[measure]
-    found = estimate(change(results, measure, variant), kind.unit, kind.exact)
-    return show(found, kind.unit)

@@ -125,19 +125,27 @@ def configurations(*experiments: str | Mapping) -> dict:
     together = {}
     for experiment in experiments or EXPERIMENTS:
         if isinstance(experiment, Mapping):
-            together |= experiment
+            variants = experiment
         elif isinstance(experiment, str) and experiment in EXPERIMENTS:
-            together |= EXPERIMENTS[experiment].variants
+            variants = EXPERIMENTS[experiment].variants
         else:
             raise ValueError(
                 f"experiment={experiment!r}: it must be one of "
                 f"{', '.join(map(repr, EXPERIMENTS))}"
             )
-    for name, value in together.items():
-        match value:
-            case CAEConfig() | (CAEConfig(), Recipe()):
-                continue
-        raise ValueError(
-            f"{name}={value!r}: it must be a CAEConfig, or one and a Recipe"
-        )
+        for name, variant in variants.items():
+            _check_variant(name, variant, together)
+        together |= variants
     return together
+
+
+def _check_variant(name, variant, others: Mapping):
+    match variant:
+        case CAEConfig() | (CAEConfig(), Recipe()):
+            pass
+        case _:
+            raise ValueError(
+                f"{name}={variant!r}: it must be a CAEConfig, or one and a Recipe"
+            )
+    if others.get(name, variant) != variant:
+        raise ValueError(f"{name}={variant!r}: that name stands for {others[name]!r}")

@@ -6,7 +6,7 @@ from cae_keras.experiments import configurations
 from cae_keras.store import Store, task_key
 from cae_keras.tasks import Training
 
-MEASURES = ("bce", "excess_bce", "mse", "psnr", "ssim", "read", "parameters", "macs")
+COLUMNS = ("bce", "excess_bce", "mse", "psnr", "ssim", "read", "parameters", "macs")
 
 
 def report(store: Store, data: Mnist) -> list[dict]:
@@ -59,7 +59,7 @@ def _row(key, task: Training, about, names: dict, measures: dict, data: Mnist) -
         "seed": task.seed,
         "val_bce": history["val_loss"][-1],
         "seconds": sum(history["seconds"]),
-        **{name: measures.get(name) for name in MEASURES},
+        **{name: measures.get(name) for name in COLUMNS},
         "valid": task_key(task, data) == key,
         "history": history,
     }

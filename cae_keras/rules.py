@@ -7,16 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cae_keras.comparison import MEASURES, Results, change, values
+from cae_keras.experiments import EXPERIMENTS, configurations
 from cae_keras.units import PERCENT, Unit
 
-FACTORS = {  # factor: the variants that the baseline is compared with
-    "latent size": ("2 latents", "8 latents", "64 latents"),
-    "filter width": ("narrow", "wide"),
-    "batch norm": ("batch norm",),
-    "activation": ("Leaky ReLU",),
-    "depth": ("three blocks",),
-}
-VARIANTS = (*(name for names in FACTORS.values() for name in names), "trade-off")
+ONE_FACTOR = ("filters", "latent_dim", "batch_norm", "activation", "depth")
+VARIANTS = tuple(name for name in configurations() if name != "baseline")
 
 
 @dataclass(frozen=True)
@@ -79,19 +74,22 @@ def fewer_parameters(results: Results) -> dict[str, np.ndarray]:
 def factor_effects(results: Results) -> dict[str, np.ndarray]:
     """Returns ln of the largest over the smallest excess BCE that each factor gives."""
     return {
-        factor: np.ptp(
-            [change(results, "excess_bce", name) for name in ("baseline", *variants)],
+        EXPERIMENTS[name].factor: np.ptp(
+            [change(results, "excess_bce", v) for v in EXPERIMENTS[name].variants],
             axis=0,
         )
-        for factor, variants in FACTORS.items()
+        for name in ONE_FACTOR
     }
 
 
 def lead_of_two(results: Results) -> dict[str, np.ndarray]:
     """Returns ln of how far latent size and filter width are ahead of the others."""
     effects = factor_effects(results)
-    two = np.minimum(effects.pop("latent size"), effects.pop("filter width"))
-    return {"smaller effect of the two": two - np.max(list(effects.values()), axis=0)}
+    two = [effects.pop(EXPERIMENTS[name].factor) for name in ("filters", "latent_dim")]
+    return {
+        "smaller effect of the two": np.min(two, axis=0)
+        - np.max([*effects.values()], axis=0)
+    }
 
 
 def last_gains(results: Results) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ import ast
 import contextlib
 import functools
 import hashlib
+import io
 import json
 import os
 import warnings
@@ -75,12 +76,15 @@ class Store:
         """Returns an entry, verified; a damaged file is set aside with a warning."""
         path = self.folder / f"{key}.npz"
         try:
-            if not path.exists():
-                return None
-        except OSError as error:
+            content = path.read_bytes() if path.exists() else None
+        except FileNotFoundError:  # set aside by another process just now
+            content = None
+        except OSError as error:  # it says nothing of the file
             raise self._unusable(error) from error
+        if content is None:
+            return None
         try:
-            entry, about = _load(path)
+            entry, about = _load(io.BytesIO(content))
             if (about["key"], about["digest"]) != (key, digest(entry)):
                 raise ValueError("it holds something else than its name says")
         except Exception as error:  # whatever damage does to zip, JSON or array
@@ -121,8 +125,9 @@ class Store:
         return lock
 
     def entries(self):
-        """Yields `(key, about)` of every sound file, without its arrays."""
-        for path in sorted(self.folder.glob("*.npz")):
+        """Yields `(key, about)` of every sound file, the oldest first."""
+        paths = self.folder.glob("*.npz")
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
             try:
                 entry, about = _load(path)
                 if (about["key"], about["digest"]) == (path.stem, digest(entry)):
@@ -208,7 +213,7 @@ def digest(entry: Entry) -> str:
     return fingerprint(about, *entry.arrays)
 
 
-def _load(path: Path) -> tuple[Entry, dict]:
+def _load(path: Path | io.BytesIO) -> tuple[Entry, dict]:
     with np.load(path, allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         arrays = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))

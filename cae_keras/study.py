@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,20 +49,19 @@ def run(
         ...
         ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
     """
-    preset = get_preset()
+    variants, preset = configurations(*experiments), get_preset()
     recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
-    data = data or load_mnist()
-    if not isinstance(seeds, Sequence) or isinstance(seeds, str) or not seeds:
-        raise ValueError(f"seeds={seeds!r}: it must be a sequence of at least one")
-    tasks = {}
-    for name, variant in configurations(*experiments).items():
+    if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
+        raise ValueError(f"seeds={seeds!r}: it must be a sequence of distinct integers")
+    data, tasks = data or load_mnist(), {}
+    for name, variant in variants.items():
         config, own = variant if isinstance(variant, tuple) else (variant, recipe)
         for seed in seeds:
             check_run(own, seed, data)
         tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
     widest_first = sorted(  # so that no long run is left to the end
         {task for several in tasks.values() for task in several},
-        key=lambda task: (-sum(task.config.filters), repr(task)),
+        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
     )
     entries = complete(widest_first, data, folder)
     found = dict(zip(widest_first, entries, strict=True))
@@ -89,7 +89,7 @@ def load_or_train_reader(
     data = data or load_mnist()
     recipe = reader_recipe(recipe or get_preset().recipe)
     check_run(recipe, seed, data)
-    task = Reading(recipe, seed)
+    task = Reading(recipe, int(seed))
     return task.result(*complete([task], data, folder))
 
 
@@ -113,10 +113,17 @@ def measure(
         share of reconstructions that the reader reads as the right digit. On the
         validation curve: `roughness` and `last_gain`. Costs: `parameters` (trainable),
         `all_parameters`, `macs` (of one image), `code_bytes`, and `seconds` to train.
+
+    Raises:
+        ValueError: If a run has diverged, or had fewer than three epochs.
     """
     data = data or load_mnist()
     reader = reader or load_or_train_reader(data=data, folder=folder)
-    tasks = [Measuring(one, reader) for several in runs.values() for one in several]
+    tasks = [  # copies, without the model that a page may have asked them for
+        Measuring(replace(one), replace(reader))
+        for several in runs.values()
+        for one in several
+    ]
     entries = iter(complete(tasks, data, folder))
     results = {}
     for name, several in runs.items():

@@ -4,24 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cae_keras.comparison import MEASURES, Results, values
+from cae_keras.comparison import MEASURES, Results, change, estimate, values
+from cae_keras.units import show
 
-FORMATS = {  # how one value of a measure is written; its spread alike
-    "bce": "{:.5f}",
-    "excess_bce": "{:.5f}",
-    "mse": "{:.5f}",
-    "psnr": "{:.2f}",
-    "ssim": "{:.4f}",
-    "read": "{:.2%}",
-    "sharpness": "{:.3f}",
-    "roughness": "{:.3f}",
-    "last_gain": "{:.2%}",
-    "seconds": "{:.0f}",
-    "parameters": "{:,.0f}",
-    "all_parameters": "{:,.0f}",
-    "macs": "{:,.0f}",
-    "code_bytes": "{:,.0f}",
-}
 QUALITY = ("bce", "excess_bce", "mse", "psnr", "ssim", "read")
 COST = ("parameters", "macs", "code_bytes", "seconds")
 
@@ -53,9 +38,45 @@ def summary(
     ]
 
 
+def differences(
+    results: Results,
+    measures: Sequence[str] = ("excess_bce", "mse", "ssim", "read"),
+) -> list[dict[str, str]]:
+    """Returns a table of paired changes from the baseline, with their 95 % intervals.
+
+    Args:
+        results: What was measured.
+        measures: Which of them, one a column.
+
+    Returns:
+        One row a variant, `{column: text}`, as `tabulate(rows, headers="keys")` takes
+        it.
+
+    Example:
+        >>> results = {"baseline": {"ssim": [0.9]}, "wide": {"ssim": [0.95]}}
+        >>> differences(results, ["ssim"])
+        [{'variant': 'wide', 'SSIM': '+0.0500 (one seed: no interval)'}]
+    """
+    return [
+        {"variant": name}
+        | {
+            MEASURES[measure].label: _shown(results, measure, name)
+            for measure in measures
+        }
+        for name in results
+        if name != "baseline"
+    ]
+
+
 def _text(found: np.ndarray, measure: str) -> str:
-    form = FORMATS[measure].format
+    form = MEASURES[measure].form.format
     if MEASURES[measure].exact or len(found) == 1:
         return form(found[0])
     mean, spread = form(found.mean()), form(found.std(ddof=1))
     return f"{mean} ± {spread}".replace("% ±", " ±")
+
+
+def _shown(results: Results, measure: str, variant: str) -> str:
+    kind = MEASURES[measure]
+    found = estimate(change(results, measure, variant), kind.unit, kind.exact)
+    return show(found, kind.unit)

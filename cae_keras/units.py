@@ -34,10 +34,30 @@ DECIBELS = Unit(float, after=" dB")
 PLAIN = Unit(float, decimals=4)
 
 
-def show(found: Interval, unit: Unit = PLAIN) -> str:
-    """Returns an estimate and its interval as text, with the digits that it supports.
+def as_text(found: Interval, unit: Unit = PLAIN) -> str:
+    """Returns an estimate with its interval as text, with the digits that it supports.
 
-    Those are two of half the interval's width; of a value without one, three.
+    Args:
+        found: In `PERCENT` or `TIMES` an interval of ln(variant / baseline), otherwise
+            one of the value itself.
+        unit: How to show it.
+
+    Example:
+        >>> as_text(Interval(math.log(0.5), math.log(0.4), math.log(0.625), 3), PERCENT)
+        '−50 % (−60 to −38)'
+    """
+    return show(in_unit(found, unit), unit)
+
+
+def in_unit(found: Interval, unit: Unit) -> Interval:
+    """Returns an interval with its numbers in a unit."""
+    return Interval(*map(unit.convert, (found.mean, found.low, found.high)), found.n)
+
+
+def show(found: Interval, unit: Unit = PLAIN) -> str:
+    """Returns as text an interval whose numbers are in the unit already.
+
+    Its digits are two of half the interval's width; of a value without one, three.
 
     Example:
         >>> show(Interval(-12.26, -14.02, -10.5, n=3), PERCENT)

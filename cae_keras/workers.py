@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+os.environ.setdefault("LOKY_MAX_MEMORY_LEAK_SIZE", "1e9")  # or it warns into a page
 import loky
 import torch
 from loky.process_executor import BrokenProcessPool
@@ -195,7 +196,8 @@ class _Workers:
                     ) from error
                 self.submit(key, task, data)
                 continue
-            except BaseException:
+            except BaseException as error:
+                error.add_note(f"while {task.label}")
                 self.free.append(executor)
                 raise
             self.free.append(executor)
@@ -236,7 +238,7 @@ def _deaf_to_ctrl_c():
 
 
 def _begin(caller: int):
-    """Prepares a worker: silent, and gone when its caller is gone."""
+    """Prepares a worker: silent, and gone when its caller is gone (not on Windows)."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # or a page would show what a worker prints
         os.dup2(nowhere, stream)

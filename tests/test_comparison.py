@@ -9,12 +9,12 @@ from scipy import stats
 from cae_keras.comparison import (
     MEASURES,
     change,
-    differences,
     effects,
     estimate,
     values,
 )
 from cae_keras.statistics import Interval
+from cae_keras.tables import differences
 from cae_keras.units import DECIBELS, PERCENT, PLAIN, POINTS, SHARE, TIMES, show
 
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 import filelock
@@ -21,6 +22,7 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "cae_keras"
+DECIDING = ("keras", "torch", "numpy", "scipy", "scikit-image", "matplotlib")
 logger = logging.getLogger(__name__)
 
 
@@ -60,7 +62,7 @@ def start_clean(app, config):
 
 
 def choose_preset(app, config):
-    """Reads the preset: a change executes pages again; a quick build gets a banner."""
+    """Reads the preset; another one, or other versions, executes pages again."""
     # The module alone: importing the package would load Keras, which takes seconds.
     spec = importlib.util.spec_from_file_location("cae_config", PACKAGE / "config.py")
     module = importlib.util.module_from_spec(spec)
@@ -71,7 +73,8 @@ def choose_preset(app, config):
         module.count_from("CAE_WORKERS")  # said now, not by a page in its first cell
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    config.cae_build = repr(preset)
+    versions = [(package, version(package)) for package in DECIDING]
+    config.cae_build = repr((preset, os.environ.get("CAE_RUNS"), versions))
     if preset.name == "quick":
         config.html_theme_options["announcement"] = (
             f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, "
@@ -105,11 +108,13 @@ def depend_on_package(app, docname, source):
 
 
 def finish(app, exception):
-    if hasattr(app, "cae_progress"):
-        app.cae_progress.stop()
-    if exception is None:
-        app.cae_marker.unlink(missing_ok=True)
-    app.cae_lock.release()
+    try:
+        if hasattr(app, "cae_progress"):
+            app.cae_progress.stop()
+        if exception is None:
+            app.cae_marker.unlink(missing_ok=True)
+    finally:
+        app.cae_lock.release()
 
 
 def copy_alt_texts():
@@ -159,4 +164,4 @@ class Progress:
         self.done.set()
         self.thread.join()
         self.show()
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cae_keras.figure import BASELINE, FLOOR, WIDTH, Figure, colors_of, styled
 from cae_keras.statistics import as_percent
+from cae_keras.units import PERCENT, as_text
 
 # The first are kept where there is no room for all.
 PERCENT_TICKS = (0, 10, -10, 100, -50, 1000, 5, -5, 30, -20, 300, -90, 2, -2)
@@ -35,7 +36,7 @@ def forest(
         >>> from types import SimpleNamespace
         >>> doubled = SimpleNamespace(mean=np.log(2), low=0.0, high=np.log(4), n=3)
         >>> forest({"filters": {"narrow": doubled}}, "change of the error").alt
-        'change of the error: narrow +100 % (+0.0 to +300).'
+        'change of the error: narrow +100 % (0 to +300).'
     """
     rows = sum(1 + len(variants) for variants in effects.values())
     figure = Figure(WIDTH, 0.7 + 0.27 * rows, "")
@@ -90,9 +91,4 @@ def _draw_interval(axis, at: int, interval, color: str) -> str:
     axis.plot(ends, [at, at], "-" if known else ":", color=color, marker="|" * known)
     face = color if known else "white"
     axis.plot(interval.mean, at, "o", ms=7, color=color, markerfacecolor=face)
-    mean, low, high = (
-        f"{p:+.1f}" if abs(p) < 9.95 else f"{p:+,.0f}"
-        for p in map(as_percent, (interval.mean, interval.low, interval.high))
-    )
-    text = f"{mean} % ({low} to {high})" if known else f"{mean} % (no interval)"
-    return text.replace("-", "−")
+    return as_text(interval, PERCENT)
