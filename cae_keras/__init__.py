@@ -13,8 +13,18 @@ if "keras" in sys.modules and sys.modules["keras"].config.backend() != "torch":
     )
 os.environ["KERAS_BACKEND"] = "torch"
 
+import torch
+
+if not torch.cuda.is_available():  # or Keras would take Apple's GPU
+    os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+
 from cae_keras.baselines import PCA, fit_pca, mean_image
-from cae_keras.batch_norm import batch_coupling, fold_batch_norm, reconstruct_among
+from cae_keras.batch_norm import (
+    batch_coupling,
+    fold_batch_norm,
+    reconstruct_among,
+    reconstruct_in_batches,
+)
 from cae_keras.claims import CLAIMS, Claim
 from cae_keras.comparison import change, effects
 from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
@@ -40,6 +50,7 @@ from cae_keras.models import (
 )
 from cae_keras.probes import dead_units, quantise, receptive_field
 from cae_keras.reader import Reader, build_reader, reader_recipe, train_reader
+from cae_keras.runs import Run
 from cae_keras.smoothness import last_gain, roughness
 from cae_keras.statistics import (
     Interval,
@@ -51,7 +62,7 @@ from cae_keras.statistics import (
 )
 from cae_keras.study import load_or_train_reader, measure, run
 from cae_keras.tables import COST, QUALITY, differences, summary
-from cae_keras.training import Run, one_cycle, train
+from cae_keras.training import one_cycle, train
 from cae_keras.units import PERCENT, TIMES, as_text
 from cae_keras.verdicts import Verdict, judge_claims, verdict_table
 
@@ -65,7 +76,7 @@ __all__ = [
     "load_or_train_reader", "mean_image", "measure", "Mnist", "mse", "one_cycle",
     "PCA", "PERCENT", "Preset", "psnr", "quality", "QUALITY", "quantise", "Reader",
     "reader_recipe", "receptive_field", "Recipe", "reconstruct_among",
-    "relative_change", "roughness", "Run", "run", "sharpness", "smallest_detectable",
-    "ssim", "summary", "TIMES", "to_float", "train", "train_reader", "Verdict",
-    "verdict_table",
+    "reconstruct_in_batches", "relative_change", "roughness", "Run", "run", "sharpness",
+    "smallest_detectable", "ssim", "summary", "TIMES", "to_float", "train",
+    "train_reader", "Verdict", "verdict_table",
 ]  # fmt: skip

@@ -11,7 +11,8 @@ from keras import layers
 from cae_keras.config import is_int, positive_int
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
-from cae_keras.training import Run, one_thread
+from cae_keras.runs import Run
+from cae_keras.training import one_thread
 
 
 def reconstruct_among(
@@ -58,6 +59,42 @@ def reconstruct_among(
             batch = np.concatenate([image[None], others])
             reconstructions[i, j] = _call(run.autoencoder, batch, training)[0]
     return reconstructions
+
+
+def reconstruct_in_batches(
+    run: Run, images: np.ndarray, batch_size: int = 64, training: bool = True
+) -> np.ndarray:
+    """Returns the reconstructions of images that are each other's company.
+
+    They pass in their order, a batch at a time; the last batch may be smaller. In
+    training mode batch normalisation takes mean and variance from each batch. Nothing
+    is learnt here: weights and moving statistics stay as they are.
+
+    Args:
+        run: The trained network.
+        images: `(n, 28, 28, 1)`.
+        batch_size: How many share a batch.
+        training: Whether in training mode, else in inference mode.
+
+    Output shape:
+        That of the images.
+
+    Raises:
+        ValueError: If the batch size is no positive integer.
+
+    Example:
+        >>> from cae_keras.config import CAEConfig, Recipe
+        >>> config = CAEConfig(filters=(4,), latent_dim=2, batch_norm=True)
+        >>> weights = build_autoencoder(config).get_weights()
+        >>> run = Run(config, Recipe(), seed=0, history={}, weights=weights)
+        >>> x = np.random.default_rng(0).random((20, 28, 28, 1))
+        >>> calm = reconstruct_in_batches(run, x, batch_size=8, training=False)
+        >>> np.allclose(calm, run.reconstruct(x), atol=1e-5)
+        True
+    """
+    images, size = to_float(images), positive_int("batch_size", batch_size)
+    batches = [images[start : start + size] for start in range(0, len(images), size)]
+    return np.concatenate([_call(run.autoencoder, x, training) for x in batches])
 
 
 def _call(model: keras.Model, x: np.ndarray, training: bool) -> np.ndarray:

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from cae_keras.config import IMAGE_SHAPE, IMAGE_SIDE, CAEConfig
+from cae_keras.layers import Upsample
 
 
 def kernel_size(side: int) -> int:
@@ -120,7 +121,7 @@ def _upsample(x, filters: int, side: int, name: str):
     padding = (
         0 if side % 2 else None
     )  # with 0, an odd side comes out exact; Keras' default gives an even one
-    return layers.Conv2DTranspose(
+    return Upsample(
         filters,
         kernel_size(side),
         strides=2,

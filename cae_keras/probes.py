@@ -11,7 +11,7 @@ from keras import layers
 from cae_keras.config import IMAGE_SIDE, CAEConfig, is_int
 from cae_keras.images import to_float
 from cae_keras.models import kernel_size
-from cae_keras.training import Run
+from cae_keras.runs import Run
 
 BLOCK = 500  # images at a time: their feature maps take far more memory than they do
 

@@ -4,7 +4,7 @@ A measure of pixels does not tell whether a blurred 4 is still a 4. Somebody who
 digits, and has never seen a reconstruction, does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import keras
@@ -15,7 +15,12 @@ from cae_keras.config import IMAGE_SHAPE, Recipe
 from cae_keras.data import Mnist
 from cae_keras.images import to_float
 from cae_keras.progress import progress_bar
-from cae_keras.training import BATCH, check_run, one_cycle, one_thread
+from cae_keras.training import (
+    VALIDATION_BATCH,
+    check_run,
+    one_cycle,
+    one_thread,
+)
 
 CLASSES = 10
 
@@ -47,7 +52,7 @@ class Reader:
     def read(self, images: np.ndarray) -> np.ndarray:
         """Returns the most likely digit of each image, uint8 `(n,)`."""
         probabilities = self.model.predict(
-            to_float(images), batch_size=BATCH, verbose=0
+            to_float(images), batch_size=VALIDATION_BATCH, verbose=0
         )
         return probabilities.argmax(axis=1).astype(np.uint8)
 
@@ -64,6 +69,9 @@ class Reader:
                 "for each image"
             )
         return float(np.mean(self.read(images) == labels))
+
+    def __getstate__(self):  # without the model, which the weights make again
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def build_reader() -> keras.Model:
@@ -146,7 +154,7 @@ def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
         fitted = model.fit(
             x, data.y_train[: recipe.images], batch_size=recipe.batch_size,
             epochs=recipe.epochs, validation_data=(x_val, data.y_val),
-            validation_batch_size=BATCH, verbose=0,
+            validation_batch_size=VALIDATION_BATCH, verbose=0,
             callbacks=[
                 keras.callbacks.LambdaCallback(
                     on_train_batch_end=lambda batch, logs: bar.update()

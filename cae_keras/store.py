@@ -22,7 +22,10 @@ import numpy as np
 from cae_keras.data import Mnist, fingerprint
 
 # What of a module decides no number: a change to it leaves the store valid
-UNDECIDING = {"config": ("Preset", "PRESETS", "count_from", "get_preset")}
+UNDECIDING = {
+    "config": ("Preset", "PRESETS", "count_from", "get_preset"),
+    "training": ("_label",),
+}
 
 
 class Entry(NamedTuple):

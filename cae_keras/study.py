@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -10,8 +9,9 @@ from cae_keras.config import CAEConfig, Recipe, get_preset
 from cae_keras.data import Mnist, load_mnist
 from cae_keras.experiments import configurations
 from cae_keras.reader import Reader, reader_recipe
+from cae_keras.runs import Run
 from cae_keras.tasks import Measuring, Reading, Training
-from cae_keras.training import Run, check_run
+from cae_keras.training import check_run
 from cae_keras.workers import complete
 
 Runs = dict[str, tuple[Run, ...]]
@@ -119,11 +119,7 @@ def measure(
     """
     data = data or load_mnist()
     reader = reader or load_or_train_reader(data=data, folder=folder)
-    tasks = [  # copies, without the model that a page may have asked them for
-        Measuring(replace(one), replace(reader))
-        for several in runs.values()
-        for one in several
-    ]
+    tasks = [Measuring(one, reader) for several in runs.values() for one in several]
     entries = iter(complete(tasks, data, folder))
     results = {}
     for name, several in runs.items():

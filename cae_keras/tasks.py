@@ -12,11 +12,12 @@ from cae_keras.images import to_float
 from cae_keras.metrics import bce_floor, quality, sharpness
 from cae_keras.progress import progress_bar
 from cae_keras.reader import Reader, train_reader
+from cae_keras.runs import Run
 from cae_keras.smoothness import last_gain, roughness
 from cae_keras.store import Entry, digest
-from cae_keras.training import Run, one_thread, train
+from cae_keras.training import one_thread, train
 
-TRAINING = ("config", "images", "models", "training")
+TRAINING = ("config", "images", "layers", "models", "training")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,15 @@ class Measuring:
     kind: ClassVar = "measures"
     label: ClassVar = "measuring"
     steps: ClassVar = 1
-    code: ClassVar = (*TRAINING, "metrics", "smoothness", "cost", "reader", "tasks")
+    code: ClassVar = (
+        *TRAINING,
+        "run",
+        "metrics",
+        "smoothness",
+        "cost",
+        "reader",
+        "tasks",
+    )
     packages: ClassVar = ("keras", "torch", "numpy", "scipy", "scikit-image")
 
     def asked(self) -> dict:

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cae_keras.batch_norm import batch_coupling, fold_batch_norm, reconstruct_among
+from cae_keras.batch_norm import (
+    batch_coupling,
+    fold_batch_norm,
+    reconstruct_among,
+    reconstruct_in_batches,
+)
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.images import to_float
 from cae_keras.training import train
@@ -91,6 +96,33 @@ class TestCoupling:
                 batch_coupling(run, tiny.x_test[:1], tiny.x_val, batches=batches)
         with pytest.raises(ValueError, match="batches=0"):
             reconstruct_among(run, tiny.x_test[:1], tiny.x_val, batches=0)
+
+
+class TestBatches:
+    def test_training_mode_is_the_one_keras_trains_in(self, run, tiny):
+        """The last batch is smaller; Keras itself would move the moving statistics."""
+        x = to_float(tiny.x_test[:20])
+        found = reconstruct_in_batches(run, x, batch_size=8)
+        before = run.autoencoder.get_weights()
+        expected = [
+            run.autoencoder(x[start : start + 8], training=True).detach().numpy()
+            for start in (0, 8, 16)
+        ]
+        moved = run.autoencoder.get_weights()
+        run.autoencoder.set_weights(before)
+        assert found == pytest.approx(np.concatenate(expected), abs=1e-5)
+        assert any(not np.array_equal(a, b) for a, b in zip(before, moved, strict=True))
+        for a, b in zip(run.weights, before, strict=True):
+            assert a.tobytes() == b.tobytes()
+
+    def test_inference_mode_is_the_plain_reconstruction(self, run, tiny):
+        found = reconstruct_in_batches(run, tiny.x_test[:20], 8, training=False)
+        assert found == pytest.approx(run.reconstruct(tiny.x_test[:20]), abs=1e-6)
+
+    def test_a_bad_batch_size_is_refused(self, run, tiny):
+        for size in (0, 2.0):
+            with pytest.raises(ValueError, match=f"batch_size={size}"):
+                reconstruct_in_batches(run, tiny.x_test[:2], size)
 
 
 class TestFolding:

@@ -115,9 +115,9 @@ CASES = [  # claim, verdict, what is changed, s
     (4, "holds", {("64 latents", "read"): 0.0045, ("64 latents", "ssim"): 0.019}, 0.0001),
     (4, "holds", {("64 latents", "read"): -0.0045, ("64 latents", "ssim"): -0.019}, 0.0001),
     (4, "fails", {("64 latents", "read"): 0.0055}, 0.0001),
-    (4, "fails", {("64 latents", "read"): -0.0055}, 0.0001),
+    (4, "holds", {("64 latents", "read"): -0.0055}, 0.0001),  # what is lost is no gain
     (4, "fails", {("64 latents", "ssim"): 0.021}, 0.0001),
-    (4, "fails", {("64 latents", "ssim"): -0.021}, 0.0001),
+    (4, "holds", {("64 latents", "ssim"): -0.021}, 0.0001),
     (4, "fails", {("64 latents", "parameters"): 137_441}, 0.0001),
     (4, "holds", {("64 latents", "excess_bce"): -50}, 0.0005),  # shown, not judged
     (4, "undecided", {}, 0.005),  # 0 ± 1.2 points
@@ -160,7 +160,8 @@ CASES = [  # claim, verdict, what is changed, s
     (12, "fails", {("three blocks", "excess_bce"): 0.5}, 0.001),
     (12, "undecided", {("three blocks", "excess_bce"): -4.6}, 0.01),
     (13, "holds", {}, 0.0001),
-    (13, "holds", {("wide", "last_gain"): -0.05}, 0.0001),  # rises: more epochs would not help
+    (13, "holds", {("wide", "last_gain"): -0.0095}, 0.0001),
+    (13, "fails", {("wide", "last_gain"): -0.0105}, 0.0001),  # a curve that rises has not settled either
     *((13, "holds", {(name, "last_gain"): 0.0095}, 0.0001) for name in PARAMETERS),  # ± 0.025 %
     *((13, "fails", {(name, "last_gain"): 0.0105}, 0.0001) for name in PARAMETERS),
     (13, "undecided", {("trade-off", "last_gain"): 0.009}, 0.001),

@@ -267,8 +267,8 @@ def test_forest_draws_intervals_of_logarithms_and_says_percent():
     }
     figure = plots.forest(groups, "error", margin=log(1.05))
     assert figure.alt == (
-        "error: narrow −50 % (−75 to +0.0); 2 latents +700 % (+600 to +800); "
-        "8 latents +300 % (no interval). Within ±5 % counts as no change."
+        "error: narrow −50 % (−75 to 0); 2 latents +700 % (+600 to +800); "
+        "8 latents +300 % (one seed: no interval). Within ±5 % counts as no change."
     )
     axis = figure.axes[0]
     zero, *rows = axis.lines

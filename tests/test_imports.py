@@ -19,23 +19,25 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "mnist_idx": {"config"},
     "experiments": {"config"},
     "data": {"config", "mnist_idx"},
-    "models": {"config"},
+    "layers": set(),
+    "models": {"config", "layers"},
+    "runs": {"config", "images", "models"},
     "baselines": {"config", "images"},
     "cost": {"config", "models"},
     # one run, and what looks at it
-    "training": {"config", "data", "images", "models", "progress"},
+    "training": {"config", "data", "images", "models", "progress", "runs"},
     "reader": {"config", "data", "images", "models", "progress", "training"},
-    "probes": {"config", "images", "models", "training"},
-    "batch_norm": {"config", "images", "models", "training"},
+    "probes": {"config", "images", "models", "runs"},
+    "batch_norm": {"config", "images", "models", "runs", "training"},
     # many runs
     "store": {"data"},
     "tasks": {
-        "config", "cost", "data", "images", "metrics", "progress", "reader", "smoothness",
+        "config", "cost", "data", "images", "metrics", "progress", "reader", "runs", "smoothness",
         "store", "training",
     },
     "workers": {"config", "data", "progress", "store"},
     "study": {
-        "config", "data", "experiments", "reader", "tasks", "training", "workers",
+        "config", "data", "experiments", "reader", "runs", "tasks", "training", "workers",
     },
     "report": {"config", "data", "experiments", "store", "tasks"},
     # results: plain numbers in, words and figures out

@@ -1,0 +1,59 @@
+"""Our transposed convolution gives what Keras' own gives, forwards and backwards."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from cae_keras.layers import Upsample
+
+CASES = [  # filters, kernel, side before and after: those that the decoder uses
+    (1, 4, 14, 28),
+    (5, 4, 7, 14),
+    (5, 3, 4, 7),
+    (1, 3, 4, 7),
+    (1, 4, 1, 2),
+]
+
+
+def both(filters, kernel_size, side):
+    """Returns the two layers with the same weights, and an input."""
+    settings = {"strides": 2, "padding": "same"}
+    if kernel_size == 3:
+        settings["output_padding"] = 0
+    ours = Upsample(filters, kernel_size, **settings)
+    theirs = keras.layers.Conv2DTranspose(filters, kernel_size, **settings)
+    x = np.random.default_rng(0).normal(size=(3, side, side, 6)).astype("float32")
+    theirs.build(x.shape)
+    ours.build(x.shape)
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=w.shape).astype("float32") for w in theirs.get_weights()]
+    for layer in (ours, theirs):
+        layer.set_weights(weights)
+    return ours, theirs, x
+
+
+@pytest.mark.parametrize("filters, kernel_size, side, after", CASES)
+def test_outputs_and_gradients_are_those_of_keras(filters, kernel_size, side, after):
+    *layers, x = both(filters, kernel_size, side)
+    found = []
+    for layer in layers:
+        images = torch.tensor(x, requires_grad=True)
+        y = layer(images)
+        assert y.shape == (3, after, after, filters)
+        (y * torch.arange(y.numel()).reshape(y.shape).cos()).sum().backward()
+        gradients = [weight.value.grad for weight in layer.trainable_weights]
+        found.append([y.detach(), images.grad, *gradients])
+    for ours, theirs in zip(*found, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_it_is_saved_and_loaded_by_its_name(tmp_path):
+    inputs = keras.Input((7, 7, 6))
+    outputs = Upsample(1, 4, strides=2, padding="same", name="last")(inputs)
+    model, path = keras.Model(inputs, outputs), tmp_path / "model.keras"
+    model.save(path)
+    again = keras.models.load_model(path)
+    x = np.ones((2, 7, 7, 6), "float32")
+    assert type(again.get_layer("last")) is Upsample
+    assert np.array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
