@@ -97,7 +97,7 @@ class Measuring:
     steps: ClassVar = 1
     code: ClassVar = (
         *TRAINING,
-        "run",
+        "runs",
         "metrics",
         "smoothness",
         "cost",

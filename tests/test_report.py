@@ -8,7 +8,7 @@ import pytest
 
 from cae_keras import CAEConfig, Recipe, store
 from cae_keras.experiments import EXPERIMENTS
-from cae_keras.report import MEASURES, report
+from cae_keras.report import COLUMNS, report
 from cae_keras.store import Entry, Store, task_key
 from cae_keras.study import measure, run
 from cae_keras.tasks import Training
@@ -38,7 +38,7 @@ def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
         "name": "wide", "filters": "32-64-128", "latent_dim": 32, "batch_norm": False,
         "activation": "relu", "images": 64, "epochs": 3, "peak_rate": 4e-3, "seed": 1,
         "val_bce": 0.2, "seconds": 3.5, "valid": True, "history": wide["history"],
-        **dict.fromkeys(MEASURES),
+        **dict.fromkeys(COLUMNS),
     }  # fmt: skip
     assert wide["history"]["val_loss"] == [0.3, 0.2]
     assert json.loads(json.dumps([own, wide])) == [own, wide]
@@ -60,7 +60,7 @@ def test_what_was_measured_stands_beside_the_run(tiny, monkeypatch):
     measured = measure(runs, tiny)["mine"]
     rows = report(Store(), tiny)
     assert [row["seed"] for row in rows] == [0, 1]
-    for name in MEASURES:
+    for name in COLUMNS:
         assert [row[name] for row in rows] == list(measured[name])
 
 

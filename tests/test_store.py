@@ -32,18 +32,18 @@ SPLITS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 DECIDING = {  # kind: what of the data, of the code and of the packages decides
     "run": (
         {"x_train", "x_val"},
-        {"config", "images", "models", "training"},
+        {"config", "images", "layers", "models", "training"},
         {"keras", "torch"},
     ),
     "reader": (
         {"x_train", "y_train", "x_val", "y_val"},
-        {"config", "images", "models", "training", "reader"},
+        {"config", "images", "layers", "models", "training", "reader"},
         {"keras", "torch"},
     ),
     "measures": (
         {"x_val", "x_test", "y_test"},
-        {"config", "images", "models", "training", "reader"}
-        | {"metrics", "smoothness", "cost", "tasks"},
+        {"config", "images", "layers", "models", "training", "reader"}
+        | {"metrics", "smoothness", "cost", "runs", "tasks"},
         {"keras", "torch", "numpy", "scipy", "scikit-image"},
     ),
 }
@@ -308,6 +308,7 @@ class TestKey:
         """A module that decides imports none that does not, but for those that hold no number of a result."""
         deciding = DECIDING[kind][1]
         without = {"data", "progress", "store"}  # images are in the key themselves
+        without |= {"runs"} if kind != "measures" else set()  # it only packs the result
         for module in deciding:
             lines = (SOURCES / f"{module}.py").read_text("utf-8").splitlines()
             imported = {
@@ -324,7 +325,7 @@ class TestKey:
             ("config", "seeds=(0, 1, 2)", "seeds=(0, 1, 2, 3)"),
             ("config", "    seeds: tuple[int, ...]", "    seeds: list"),
             ("config", "if not text:", "if text is None:"),
-            ("training", "BATCH = 1_000  #", "BATCH = 1000  # or so,"),
+            ("training", "VALIDATION_BATCH = 1_000  #", "VALIDATION_BATCH = 1000  # or so,"),
             ("models", "\n\n\n", "\n\n\n# what follows is new\n"),
         ],
     )
