@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 
@@ -65,10 +66,19 @@ def _train(asked):
 def _report(asked):
     rows = report(Store(), load_mnist())
     if asked.json:
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(_finite(rows), indent=1))
         return
     rows = [{name: row[name] for name in row if name != "history"} for row in rows]
     print(tabulate(rows, headers="keys", floatfmt=".5g") or "no run in the store")
+
+
+def _finite(value):
+    """Turns what JSON has no number for, as in a diverged run, into null."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ are those of Okabe & Ito (https://jfly.uni-koeln.de/color/).
 """
 
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
@@ -73,7 +74,7 @@ def colors_of(names: Iterable[str]) -> list[str]:
         >>> colors_of(["PCA", "baseline"])
         ['#0072B2', '#404040']
     """
-    others = iter(PALETTE * 3)
+    others = itertools.cycle(PALETTE)
     return [COLORS[name] if name in COLORS else next(others) for name in names]
 
 

@@ -1,6 +1,7 @@
 """Verdicts on the claims of the original study, and the table that shows them."""
 
 import html
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ class Finding:
         """What was measured, with its interval."""
         value = show(self.interval, self.part.unit)
         if self.part.every_seed:
-            value = f"lower in {self.agreeing} of {_seeds(self.interval.n)}"
+            way = "lower" if self.part.high < math.inf else "higher"
+            value = f"{way} in {self.agreeing} of {_seeds(self.interval.n)}"
         return f"{self.compared}: {self.part.what} {value}"
 
 

@@ -325,7 +325,11 @@ class TestKey:
             ("config", "seeds=(0, 1, 2)", "seeds=(0, 1, 2, 3)"),
             ("config", "    seeds: tuple[int, ...]", "    seeds: list"),
             ("config", "if not text:", "if text is None:"),
-            ("training", "VALIDATION_BATCH = 1_000  #", "VALIDATION_BATCH = 1000  # or so,"),
+            (
+                "training",
+                "VALIDATION_BATCH = 1_000  #",
+                "VALIDATION_BATCH = 1000  # or so,",
+            ),
             ("models", "\n\n\n", "\n\n\n# what follows is new\n"),
         ],
     )

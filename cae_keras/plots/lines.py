@@ -1,5 +1,6 @@
 """Curves, bars and matrices of results: arrays in, a `Figure` out. Draws only."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -37,7 +38,7 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
     left, right = figure.subplots(1, 2)
     handles, said = {}, []
     for name, color, marker in zip(
-        histories, colors_of(histories), MARKERS * 2, strict=False
+        histories, colors_of(histories), itertools.cycle(MARKERS), strict=False
     ):
         training, validation = (
             np.array([history[kind] for history in histories[name]])
@@ -115,7 +116,7 @@ def error_by_size(
     axis = figure.subplots()
     said = []
     for label, color, marker in zip(
-        by_label, colors_of(by_label), MARKERS * 2, strict=False
+        by_label, colors_of(by_label), itertools.cycle(MARKERS), strict=False
     ):
         errors = by_label[label]
         if not isinstance(errors, Mapping):

@@ -110,7 +110,7 @@ def sweep(
     handles, said = {}, []
     for i, (label, color) in enumerate(zip(by_label, colors_of(by_label), strict=True)):
         kept, diverged = _split(by_label[label], cap)
-        look = {"color": color, "marker": MARKERS[i], "markersize": 5}
+        look = {"color": color, "marker": MARKERS[i % len(MARKERS)], "markersize": 5}
         handles[label] = mean_and_range(axis, list(kept), list(kept.values()), **look)
         edge = axis.get_xaxis_transform()
         for x, count in diverged.items():
