@@ -64,8 +64,8 @@ def dead_units(run: Run, images: np.ndarray) -> dict[str, tuple[int, int]]:
     """Counts the filters whose activation function never sees a positive number.
 
     A ReLU there returns 0 for every image, so the filter is useless, and no gradient
-    reaches it any more. A Leaky ReLU there is always in its flat half: the filter still
-    works and learns, as a linear one.
+    reaches it any more. A Leaky ReLU there is always in its lower half: the filter
+    still works and learns, as a linear one.
 
     Args:
         run: The trained network.

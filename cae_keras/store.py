@@ -65,14 +65,12 @@ class Task(Protocol):
 class Store:
     """A folder of finished tasks.
 
-    Args:
-        folder: Where; without it, the environment variable `CAE_RUNS`, and without
-            that, `.runs/` at the top of the project.
+    It is the one that the environment variable `CAE_RUNS` names, or `.runs/` at the top
+    of the project.
     """
 
-    def __init__(self, folder: str | os.PathLike | None = None):
-        top = Path(__file__).parents[1]
-        folder = folder or os.environ.get("CAE_RUNS") or top / ".runs"
+    def __init__(self):
+        folder = os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs"
         self.folder = Path(os.path.expanduser(folder))
 
     def read(self, key: str) -> Entry | None:

@@ -1,6 +1,5 @@
 """The study: runs of many configurations and seeds, and what is measured on them."""
 
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,7 +22,6 @@ def run(
     recipe: Recipe | None = None,
     seeds: Sequence[int] | None = None,
     data: Mnist | None = None,
-    folder: str | os.PathLike | None = None,
 ) -> Runs:
     """Returns the runs of experiments; what the store lacks is trained, side by side.
 
@@ -34,7 +32,6 @@ def run(
         recipe: The budget of all others; without it, that of the build's preset.
         seeds: Their random seeds; without them, those of the build's preset.
         data: Where the images come from; without it, `load_mnist()`.
-        folder: The store; without it, `CAE_RUNS` or `.runs/`.
 
     Returns:
         For each variant its runs, one a seed.
@@ -63,7 +60,7 @@ def run(
         {task for several in tasks.values() for task in several},
         key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
     )
-    entries = complete(widest_first, data, folder)
+    entries = complete(widest_first, data)
     found = dict(zip(widest_first, entries, strict=True))
     return {
         name: tuple(task.result(found[task]) for task in several)
@@ -75,7 +72,6 @@ def load_or_train_reader(
     recipe: Recipe | None = None,
     seed: int = 0,
     data: Mnist | None = None,
-    folder: str | os.PathLike | None = None,
 ) -> Reader:
     """Returns the machine reader of this build from the store, or trains and keeps it.
 
@@ -84,20 +80,18 @@ def load_or_train_reader(
             without it, that of the build's preset.
         seed: Its random seed.
         data: Where the images come from; without it, `load_mnist()`.
-        folder: The store; without it, `CAE_RUNS` or `.runs/`.
     """
     data = data or load_mnist()
     recipe = reader_recipe(recipe or get_preset().recipe)
     check_run(recipe, seed, data)
     task = Reading(recipe, int(seed))
-    return task.result(*complete([task], data, folder))
+    return task.result(*complete([task], data))
 
 
 def measure(
     runs: Mapping[str, Sequence[Run]],
     data: Mnist | None = None,
     reader: Reader | None = None,
-    folder: str | os.PathLike | None = None,
 ) -> Results:
     """Returns what is measured on runs, one value a seed; kept in the store as well.
 
@@ -105,7 +99,6 @@ def measure(
         runs: Runs by names, as `run` returns them.
         data: Where the images come from; without it, `load_mnist()`.
         reader: The machine reader; without it, that of the build.
-        folder: The store; without it, `CAE_RUNS` or `.runs/`.
 
     Returns:
         For each name and measure an array of one float a seed. Measured on the test
@@ -118,9 +111,9 @@ def measure(
         ValueError: If a run has diverged, or had fewer than three epochs.
     """
     data = data or load_mnist()
-    reader = reader or load_or_train_reader(data=data, folder=folder)
+    reader = reader or load_or_train_reader(data=data)
     tasks = [Measuring(one, reader) for several in runs.values() for one in several]
-    entries = iter(complete(tasks, data, folder))
+    entries = iter(complete(tasks, data))
     results = {}
     for name, several in runs.items():
         values = [next(entries).values for _ in several]

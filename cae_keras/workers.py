@@ -41,9 +41,7 @@ def number_of_workers() -> int:
     return count_from("CAE_WORKERS") or cores
 
 
-def complete(
-    tasks: Sequence[Task], data: Mnist, folder: str | os.PathLike | None = None
-) -> list[Entry]:
+def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
     """Returns what each task gives, from the store or done now.
 
     Two processes with one store do no task twice: each leaves to the other what that
@@ -52,13 +50,12 @@ def complete(
     Args:
         tasks: What to do. Equal tasks are done once.
         data: Where the images come from.
-        folder: The store; without it, `CAE_RUNS` or `.runs/`.
 
     Raises:
         ValueError: If the store cannot be written.
         RuntimeError: If a task has lost its worker three times.
     """
-    workers, store = number_of_workers(), Store(folder)
+    workers, store = number_of_workers(), Store()
     keys = [task_key(task, data) for task in tasks]
     entries = {key: store.read(key) for key in keys}
     missing = {

@@ -72,7 +72,7 @@ class TestRun:
     def test_names_stand_for_the_variants_of_experiments(self, tiny, monkeypatch):
         asked = []
 
-        def complete(tasks, data, folder):
+        def complete(tasks, data):
             asked.extend(tasks)
             return [None] * len(tasks)
 

@@ -162,7 +162,8 @@ def done_by_two(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, output_into(folder / "output"):
         patch.setenv("CAE_WORKERS", "2")
         patch.setenv("CAE_PROGRESS", str(folder / "progress"))
-        entries = complete(tasks, tiny, folder / "runs")
+        patch.setenv("CAE_RUNS", str(folder / "runs"))
+        entries = complete(tasks, tiny)
     return folder, entries
 
 
