@@ -1,5 +1,6 @@
 """The reader: what it is asked to do, and that it reads digits, on little data and in seconds."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -112,6 +113,19 @@ class TestTraining:
         kept = replace(reader)
         assert kept.model is not reader.model
         assert (kept.read(tiny.x_test) == reader.read(tiny.x_test)).all()
+
+    def test_a_pickled_reader_goes_without_its_model_and_works(self, reader, tiny):
+        """As it goes to a worker."""
+        expected = reader.read(tiny.x_test)
+        assert "model" in vars(reader)
+        again = pickle.loads(pickle.dumps(reader))
+        assert "model" not in vars(again)
+        assert "model" in vars(reader)
+        assert (again.recipe, again.seed) == (RECIPE, 0)
+        assert again.history == reader.history
+        for a, b in zip(again.weights, reader.weights, strict=True):
+            assert a.tobytes() == b.tobytes()
+        assert (again.read(tiny.x_test) == expected).all()
 
     def test_what_train_refuses_is_refused(self, tiny):
         with pytest.raises(ValueError, match="seed=-1"):

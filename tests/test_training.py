@@ -251,40 +251,6 @@ class TestErrors:
             train(CONFIG, RECIPE, 0, data)
 
 
-class TestRun:
-    def test_it_remembers_what_was_asked(self, run):
-        assert (run.config, run.recipe, run.seed) == (CONFIG, RECIPE, 0)
-
-    def test_its_model_has_its_weights(self, run):
-        assert same_bits(run.autoencoder.get_weights(), run.weights)
-        assert run.autoencoder is run.autoencoder  # built once
-
-    def test_encode_decode_and_reconstruct_agree_with_the_model(self, run, tiny):
-        images = tiny.x_test / np.float32(255)
-        latents, reconstructions = run.encode(tiny.x_test), run.reconstruct(tiny.x_test)
-        assert latents.shape == (50, 8)
-        assert reconstructions.shape == (50, 28, 28, 1)
-        whole = run.autoencoder(images, training=False).detach().cpu().numpy()
-        np.testing.assert_allclose(reconstructions, whole, atol=1e-5)
-        np.testing.assert_allclose(run.decode(latents), whole, atol=1e-5)
-        np.testing.assert_array_equal(run.encode(images), latents)  # uint8 or float
-        np.testing.assert_array_equal(run.reconstruct(images), reconstructions)
-
-    def test_more_images_than_a_batch(self, run, mnist):
-        images = mnist.x_test[:1_010]
-        whole = run.reconstruct(images)
-        assert len(whole) == 1_010
-        for part in (slice(0, 10), slice(995, 1_010)):
-            np.testing.assert_allclose(
-                run.reconstruct(images[part]), whole[part], atol=1e-5
-            )
-
-    def test_what_is_no_image_is_refused(self, run):
-        for use in (run.encode, run.reconstruct):
-            with pytest.raises(ValueError, match="images ranges from 255 to 255"):
-                use(np.full((1, 28, 28, 1), 255.0))
-
-
 def test_progress_goes_where_the_build_asks(tiny, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("CAE_PROGRESS", str(tmp_path / "progress"))
     train(CONFIG, RECIPE, 7, tiny)
