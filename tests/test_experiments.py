@@ -1,10 +1,10 @@
 """The registry holds the table of the design (§3), typed here a second time, factor by factor."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
-from cae_keras.config import CAEConfig
+from cae_keras.config import CAEConfig, Recipe
 from cae_keras.experiments import EXPERIMENTS, Experiment, configurations
 
 BASELINE = {
@@ -98,6 +98,44 @@ def test_an_unknown_experiment_is_named_and_so_are_the_choices(name):
     assert str(error.value).startswith(f"experiment={name!r}: ")
     for choice in TABLE:
         assert repr(choice) in str(error.value)
+
+
+OWN = CAEConfig(latent_dim=3)
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("depth", {"baseline": OWN}),
+        ({"mine": OWN}, {"mine": replace(OWN, latent_dim=4)}),
+        ({"mine": OWN}, {"mine": (OWN, Recipe())}),
+        ({"mine": (OWN, Recipe())}, {"mine": (OWN, Recipe(epochs=1))}),
+    ],
+)
+def test_a_name_must_not_stand_for_two_configurations(first, second):
+    """Or the second would silently take the place of the first."""
+    (name,) = second
+    with pytest.raises(ValueError, match="that name stands for") as error:
+        configurations(first, second)
+    before = configurations(first)[name]
+    assert str(error.value) == (
+        f"{name}={second[name]!r}: that name stands for {before!r}"
+    )
+    assert configurations(first, {name: before}) == configurations(first)
+
+
+def test_a_configuration_may_bring_a_recipe_of_its_own():
+    own = {"mine": (OWN, Recipe(epochs=1)), "plain": OWN}
+    assert configurations(own) == own
+
+
+@pytest.mark.parametrize(
+    "variant", [(OWN,), (Recipe(), OWN), (OWN, 3), (OWN, Recipe(), 0), [OWN], Recipe()]
+)
+def test_what_is_no_configuration_is_refused(variant):
+    with pytest.raises(ValueError, match="must be a CAEConfig, or one and a") as error:
+        configurations({"plain": OWN, "mine": variant})
+    assert str(error.value).startswith(f"mine={variant!r}: ")
 
 
 def test_an_experiment_has_variants():

@@ -93,9 +93,33 @@ class TestRun:
         assert [(r.recipe, r.seed) for r in runs["mine"]] == [(recipe, 5), (recipe, 6)]
         assert len(runs["mine"][0].history["loss"]) == 1
 
+    def test_a_variant_may_bring_a_recipe_of_its_own(self, tiny, done):
+        """The others are trained with that of the build, or with the one given."""
+        short, given = replace(RECIPE, epochs=1), replace(RECIPE, epochs=2)
+        sweep = {"plain": SMALL, "short": (SMALL, short), "other": OTHER}
+        runs = run(sweep, seeds=(0,), data=tiny)
+        assert {name: r.recipe for name, (r,) in runs.items()} == {
+            "plain": RECIPE, "short": short, "other": RECIPE,
+        }  # fmt: skip
+        assert {name: r.config for name, (r,) in runs.items()} == {
+            "plain": SMALL, "short": SMALL, "other": OTHER,
+        }  # fmt: skip
+        lengths = {name: len(r.history["loss"]) for name, (r,) in runs.items()}
+        assert lengths == {"plain": 3, "short": 1, "other": 3}
+        assert not np.allclose(runs["plain"][0].weights[0], runs["short"][0].weights[0])
+        assert len(done) == 3
+        runs = run(sweep, recipe=given, seeds=(0,), data=tiny)
+        assert [r.recipe for (r,) in runs.values()] == [given, short, given]
+        assert [task.recipe for task in done[3:]] == [given, given]
+
     @pytest.mark.parametrize(
         "arguments, named",
         [
+            ({"seeds": ()}, "seeds=(): "),
+            ({"seeds": []}, "seeds=[]: "),
+            ({"seeds": (0, 1, 0)}, "seeds=(0, 1, 0): "),
+            ({"seeds": [2, np.int64(2)]}, "seeds=[2, "),
+            ({"seeds": 3}, "seeds=3: "),
             ({"seeds": (0, -1)}, "seed=-1"),
             ({"seeds": (0, 1.5)}, "seed=1.5"),
             ({"recipe": Recipe(images=301)}, "images=301"),
@@ -109,6 +133,19 @@ class TestRun:
         assert str(error.value).startswith(named)
         with pytest.raises(ValueError, match="experiment='mine'"):
             run("mine", data=tiny)
+        assert done == []
+
+    def test_a_name_for_two_configurations_is_refused_before_any_training(
+        self, tiny, done
+    ):
+        with pytest.raises(ValueError, match=r"^mine=.*: that name stands for"):
+            run({"mine": SMALL}, {"mine": OTHER}, data=tiny)
+        assert done == []
+
+    def test_a_recipe_of_its_own_is_checked_before_any_training(self, tiny, done):
+        own = SMALL, Recipe(images=301)
+        with pytest.raises(ValueError, match=r"^images=301: "):
+            run({"plain": SMALL, "own": own}, data=tiny)
         assert done == []
 
 
