@@ -244,6 +244,18 @@ class TestAll:
         assert {type(value) for value in measured.values()} == {float}
         assert type(bce_floor(digits[0])) is float
 
+    def test_quality_of_many_images_is_that_of_all_at_once(self, mnist):
+        """More images than are measured at a time; the last block is smaller, and the only one that is blurred."""
+        x = mnist.x_test[:2_300] / np.float32(255)
+        x_hat = 0.9 * x
+        x_hat[2_000:] = gaussian_filter(x[2_000:], (0, 1.5, 1.5, 0))
+        x_hat = np.clip(x_hat, 0, 1)
+        measured = quality(x, x_hat)
+        for measure in QUALITY:
+            expected = measure(x, x_hat)
+            assert measured[measure.__name__] == pytest.approx(expected, rel=1e-9)
+            assert measure(x[2_000:], x_hat[2_000:]) != pytest.approx(expected, rel=0.1)
+
     def test_no_measure_is_left_out_here(self):
         public = [
             name
