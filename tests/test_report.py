@@ -1,6 +1,7 @@
 """The table of what is in the store."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 
 from cae_keras import CAEConfig, Recipe, store
 from cae_keras.experiments import EXPERIMENTS
+from cae_keras.reader import Reader
 from cae_keras.report import COLUMNS, report
 from cae_keras.store import Entry, Store, task_key
 from cae_keras.study import measure, run
-from cae_keras.tasks import Training
+from cae_keras.tasks import Measuring, Training
 
 RECIPE = Recipe(images=64, epochs=3)
 
@@ -27,7 +29,8 @@ def kept(tmp_path, tiny):
         (CAEConfig(filters=(2, 3), latent_dim=5), 0),
     ]:
         task = Training(config, RECIPE, seed)
-        folder.write(task_key(task, tiny), task, Entry(history, (np.arange(3.0),)))
+        entry = Entry(history, (np.full(3, float(seed)),))
+        folder.write(task_key(task, tiny), task, entry)
     return folder
 
 
@@ -62,6 +65,24 @@ def test_what_was_measured_stands_beside_the_run(tiny, monkeypatch):
     assert [row["seed"] for row in rows] == [0, 1]
     for name in COLUMNS:
         assert [row[name] for row in rows] == list(measured[name])
+
+
+@pytest.mark.parametrize("latest", [0, 1])
+def test_of_several_measures_of_a_run_the_latest_stand_beside_it(kept, tiny, latest):
+    """By the time of the file, whatever its name: another reader has measured it anew."""
+    task = Training(CAEConfig(filters=(2, 3), latent_dim=5), RECIPE, 0)
+    of_run = task.result(kept.read(task_key(task, tiny)))
+    for i in range(2):
+        reader = Reader(RECIPE, i, {}, (np.full(1, float(i)),))
+        task = Measuring(of_run, reader)
+        key = task_key(task, tiny)
+        kept.write(key, task, Entry({"bce": 0.1 + i, "read": 0.5 + i / 4}, ()))
+        seconds = 2_000 if i == latest else 1_000
+        os.utime(kept.folder / f"{key}.npz", (seconds, seconds))
+    own, wide = report(kept, tiny)
+    assert (own["bce"], own["read"]) == (0.1 + latest, 0.5 + latest / 4)
+    assert own["mse"] is None
+    assert wide["bce"] is None
 
 
 def test_an_empty_store_has_no_rows(tiny):
