@@ -1,14 +1,19 @@
 """`python -m cae_keras`: what it prints, and its exit status."""
 
 import json
+import math
 import runpy
 import sys
 
+import numpy as np
 import pytest
 
 from cae_keras import CAEConfig, Preset, Recipe, __main__, config, store, study
 from cae_keras.__main__ import main
 from cae_keras.experiments import EXPERIMENTS, Experiment
+from cae_keras.reader import Reader
+from cae_keras.store import Entry, Store, task_key
+from cae_keras.tasks import Measuring, Training
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +85,40 @@ def test_an_empty_store(capsys):
     assert capsys.readouterr().out == "no run in the store\n"
     assert main(["report", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_json_has_null_where_a_diverged_run_has_no_number(capsys, tiny):
+    """Python's own parser takes NaN and Infinity; those of other languages do not."""
+    config = EXPERIMENTS["filters"].variants["thin"]
+    task = Training(config, Recipe(images=64, epochs=3), 0)
+    history = {
+        "loss": [0.5, math.inf, math.nan],
+        "val_loss": [0.25, -math.inf, math.nan],
+        "seconds": [1.0, 2.0, 3.0],
+    }
+    entry = Entry(history, (np.full(2, np.nan),))
+    kept = Store()
+    kept.folder.mkdir()
+    kept.write(task_key(task, tiny), task, entry)
+    reader = Reader(Recipe(), 0, {}, ())
+    measuring = Measuring(task.result(entry), reader)
+    values = Entry({"bce": math.nan, "psnr": math.inf, "ssim": 0.125}, ())
+    kept.write(task_key(measuring, tiny), measuring, values)
+
+    assert main(["report", "--json"]) == 0
+
+    def refuse(constant):
+        pytest.fail(f"{constant} is not JSON")
+
+    (row,) = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert row["history"] == {
+        "loss": [0.5, None, None],
+        "val_loss": [0.25, None, None],
+        "seconds": [1.0, 2.0, 3.0],
+    }
+    assert (row["val_bce"], row["bce"], row["psnr"]) == (None, None, None)
+    assert (row["ssim"], row["seconds"], row["name"]) == (0.125, 6.0, "thin")
+    assert row["valid"] is True
 
 
 @pytest.mark.usefixtures("nothing_done")
