@@ -1,6 +1,7 @@
 """The pages keep their form, and the extension does what it says, tried on a book of one page."""
 
 import ast
+import importlib.util
 import os
 import re
 import shutil
@@ -9,12 +10,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 import cae_keras
+from cae_keras.tasks import Measuring, Reading, Training
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in (ROOT / "book").glob("*.md"))
@@ -229,6 +233,17 @@ def test_the_life_of_a_page(small_book):
     assert not (small_book / "_build" / ".unfinished").exists()
 
 
+def test_another_store_and_other_versions_execute_a_page_anew(small_book):
+    assert build(small_book).returncode == 0
+    assert executions(small_book) == 1
+    build(small_book, CAE_RUNS="elsewhere")
+    assert executions(small_book) == 2, "the store has changed"
+    with open(small_book / "book" / "_ext" / "cae_book.py", "a") as file:
+        file.write("\n\ndef version(package):\n    return '0'\n")
+    build(small_book, CAE_RUNS="elsewhere")
+    assert executions(small_book) == 3, "the versions have changed"
+
+
 def test_the_index_is_read_first_and_so_trains_the_whole_study(small_book):
     """Sphinx reads pages in the order of the alphabet; `aaa` needs what `index` leaves."""
     contents = "format: jb-book\nroot: index\nchapters:\n  - file: aaa\n"
@@ -239,6 +254,48 @@ def test_the_index_is_read_first_and_so_trains_the_whole_study(small_book):
     )
     done = build(small_book)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def fingerprint(monkeypatch):
+    """Returns what the extension registers of a build; with other versions if they are given."""
+    path = ROOT / "book" / "_ext" / "cae_book.py"
+    spec = importlib.util.spec_from_file_location("cae_book", path)
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+
+    def registered(**versions):
+        monkeypatch.setattr(
+            extension, "version", lambda name: versions.get(name) or version(name)
+        )
+        settings = SimpleNamespace(html_theme_options={})
+        extension.choose_preset(None, settings)
+        return settings.cae_build
+
+    return registered
+
+
+@pytest.mark.parametrize(
+    "variable, value",
+    [("CAE_PRESET", "quick"), ("CAE_SEEDS", "7"), ("CAE_RUNS", "elsewhere")],
+)
+def test_the_fingerprint_of_a_build_changes_with_its_settings(
+    fingerprint, monkeypatch, variable, value
+):
+    before = fingerprint()
+    monkeypatch.setenv("CAE_WORKERS", "1")  # decides no number
+    assert fingerprint() == before
+    monkeypatch.setenv(variable, value)
+    assert fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted({*Training.packages, *Reading.packages, *Measuring.packages, "matplotlib"}),
+)
+def test_the_fingerprint_of_a_build_changes_with_a_version(fingerprint, package):
+    """Of each package that the store names, and of the one that draws."""
+    assert fingerprint(**{package: "0"}) != fingerprint()
 
 
 def test_a_page_that_raises_makes_the_build_fail_with_page_cell_and_error(small_book):
