@@ -49,6 +49,14 @@ MEASURES = {
     ),
     "macs": Measure("MACs", exact=True, form="{:,.0f}"),
     "code_bytes": Measure("bytes of a code", exact=True, form="{:,.0f}"),
+    "compression": Measure("compression", exact=True, form="{:.3g} ×"),
+    "saved_bytes": Measure("bytes of the file", exact=True, form="{:,.0f}"),
+    "encode": Measure("encode (ms)", form="{:.2f}"),
+    "decode": Measure("decode (ms)", form="{:.2f}"),
+    "both": Measure("both (ms)", form="{:.2f}"),
+    "throughput": Measure("images a second", form="{:,.0f}"),
+    "memory": Measure("peak memory, one image (MB)", form="{:.1f}"),
+    "batch_memory": Measure("peak memory, 256 images (MB)", form="{:.1f}"),
 }
 
 

@@ -9,6 +9,8 @@ from cae_keras.units import show
 
 QUALITY = ("bce", "excess_bce", "mse", "psnr", "ssim", "read")
 COST = ("parameters", "macs", "code_bytes", "seconds")
+SIZES = ("parameters", "saved_bytes", "code_bytes", "compression", "macs", "seconds")
+SPEED = ("encode", "decode", "both", "throughput", "memory", "batch_memory")
 
 
 def summary(
@@ -66,6 +68,44 @@ def differences(
         for name in results
         if name != "baseline"
     ]
+
+
+def medians(results: Results, measures: Sequence[str] = SPEED) -> list[dict[str, str]]:
+    """Returns one row a configuration: medians, and from which to which quartile.
+
+    Times have outliers, all to one side: whatever else the machine did. The median and
+    the quartiles do not mind a few.
+
+    Args:
+        results: What was measured, as `benchmark` returns it.
+        measures: Which of it, one a column. `SIZES` and `SPEED` are two choices.
+
+    Returns:
+        Rows `{column: text}`. A value that does not vary has no quartiles, and one
+        that could not be measured is a dash.
+
+    Example:
+        >>> medians({"baseline": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, ["both"])
+        [{'configuration': 'baseline', 'both (ms)': '1.20 (1.10–1.50)'}]
+    """
+    return [
+        {"configuration": name}
+        | {
+            MEASURES[measure].label: _quartiles(found[measure], measure)
+            for measure in measures
+        }
+        for name, found in results.items()
+    ]
+
+
+def _quartiles(found: np.ndarray, measure: str) -> str:
+    if not np.isfinite(found).all():
+        return "–"
+    form = MEASURES[measure].form.format
+    low, median, high = np.percentile(found, (25, 50, 75))
+    if MEASURES[measure].exact or len(found) == 1:
+        return form(median)
+    return f"{form(median)} ({form(low)}–{form(high)})"
 
 
 def _text(found: np.ndarray, measure: str) -> str:
