@@ -107,13 +107,18 @@ class VerdictTable:
         ]
 
 
-def judge_claims(results: Results, chapter: str | None = None) -> list[Verdict]:
+def judge_claims(
+    results: Results,
+    chapter: str | None = None,
+    claims: Sequence[Claim] = CLAIMS,
+) -> list[Verdict]:
     """Judges the claims of the original study by what this build measured.
 
     Args:
         results: `{configuration: {measure: one value a seed}}`, with all that the
             claims speak of.
         chapter: An experiment, or `"takeaways"`: its claims only.
+        claims: Which are judged; `CHOICES` are others.
 
     Returns:
         One `Verdict` a claim. With one seed, whatever depends on the seed is undecided.
@@ -131,13 +136,13 @@ def judge_claims(results: Results, chapter: str | None = None) -> list[Verdict]:
         >>> print(verdict.word, "–", verdict.measured)
         fails – three blocks: excess BCE +4.3 % (+3.1 to +5.5)
     """
-    chapters = list(dict.fromkeys(claim.chapter for claim in CLAIMS))
+    chapters = list(dict.fromkeys(claim.chapter for claim in claims))
     if chapter not in (None, *chapters):
         raise ValueError(
             f"chapter={chapter!r}: it must be one of {', '.join(map(repr, chapters))}"
         )
     return [
-        _verdict(claim, results) for claim in CLAIMS if chapter in (None, claim.chapter)
+        _verdict(claim, results) for claim in claims if chapter in (None, claim.chapter)
     ]
 
 

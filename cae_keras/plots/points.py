@@ -16,6 +16,7 @@ from cae_keras.figure import (
     plain_log_ticks,
     styled,
 )
+from cae_keras.pareto import front as pareto_front
 from cae_keras.plots.labels import place_names
 
 DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white"}
@@ -35,7 +36,7 @@ def quality_by_cost(
 
     Args:
         results: For each configuration its measures, `{measure: (runs,)}`.
-        cost: The measure along x.
+        cost: The measure along x: its median, and a bar from quartile to quartile.
         measure: The measure along y, of which less is better; a bar goes from the
             least to the largest run.
         xlabel: What x is, with its unit.
@@ -59,13 +60,14 @@ def quality_by_cost(
     figure = Figure(WIDTH, 4.0, "")
     axis = figure.subplots()
     x, y = (
-        np.array([np.mean(result[kind]) for result in results.values()])
-        for kind in (cost, measure)
+        np.array([average(result[kind]) for result in results.values()])
+        for kind, average in ((cost, np.median), (measure, np.mean))
     )
     for name, color in zip(results, colors_of(results), strict=True):
         costs, values = results[name][cost], results[name][measure]
-        mean_and_range(axis, [np.mean(costs)], [values], color=color, **DOT)
-        axis.plot([np.min(costs), np.max(costs)], 2 * [np.mean(values)], color=color)
+        mean_and_range(axis, [np.median(costs)], [values], color=color, **DOT)
+        quartiles = np.percentile(costs, (25, 75))
+        axis.plot(quartiles, 2 * [np.mean(values)], color=color)
     axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     axis.margins(0.12)
     places = zip(results, x, y, strict=True)
@@ -146,15 +148,11 @@ def _draw_fit(axis, x: np.ndarray, y: np.ndarray, cost: str) -> float:
 
 def _draw_front(axis, x: np.ndarray, y: np.ndarray) -> list[int]:
     """Draws the Pareto front as steps; returns who is on it, the cheapest first."""
-    beaten = [
-        np.any((x <= a) & (y <= b) & ((x < a) | (y < b)))
-        for a, b in zip(x, y, strict=True)
-    ]
-    front = [i for i in np.argsort(x) if not beaten[i]]
-    steps = np.column_stack([np.repeat(x[front], 2)[1:], np.repeat(y[front], 2)[:-1]])
+    best = pareto_front(x, y)
+    steps = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])
     axis.plot(*steps.T, color=FLOOR, lw=1.4, zorder=1, label="Pareto front")
     axis.legend()
-    return front
+    return best
 
 
 def _split(by_setting: Mapping, cap: float) -> tuple[dict, dict]:

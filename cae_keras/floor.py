@@ -1,0 +1,104 @@
+"""The quality floor: what a network must reach before its cost counts at all."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cae_keras.baselines import PCA
+from cae_keras.config import CAEConfig
+from cae_keras.metrics import mse
+
+LEAST_READ = 0.95  # of the digits, as their label says
+LEAST_SSIM = 0.90
+PCA_TIMES = 2  # the MSE is to be no worse than PCA's with so many times the numbers
+FLOOR = (
+    f"In every seed the classifier reads at least {LEAST_READ:.0%} of the "
+    f"reconstructions as the right digit, SSIM is at least {LEAST_SSIM:.2f}, and the "
+    f"MSE is no more than that of PCA with {PCA_TIMES} times as many components as the "
+    "network has latents."
+)
+RULE = (
+    "Of those that meet the floor, the one with the smallest code; of equal codes, the "
+    "one with the fewest parameters."
+)
+
+
+def pca_errors(
+    pca: PCA, images: np.ndarray, configs: Mapping[str, CAEConfig]
+) -> dict[str, float]:
+    """Returns the MSE of PCA with twice as many components as each network has latents.
+
+    Args:
+        pca: Fitted to training images.
+        images: Those that the networks are judged by, `(n, 28, 28, 1)`.
+        configs: The networks by names.
+    """
+    sizes = {PCA_TIMES * config.latent_dim for config in configs.values()}
+    found = {k: mse(images, pca.reconstruct(images, k)) for k in sorted(sizes)}
+    return {
+        name: found[PCA_TIMES * config.latent_dim] for name, config in configs.items()
+    }
+
+
+def meets_floor(
+    results: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float]
+) -> dict[str, dict[str, bool]]:
+    """Tells of each configuration which parts of the floor it meets in every seed.
+
+    Args:
+        results: `{configuration: {measure: one value a seed}}`.
+        errors: The MSE that each must not exceed, as `pca_errors` gives it.
+
+    Returns:
+        `{configuration: {"read": …, "ssim": …, "mse": …}}`.
+
+    Example:
+        >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.9], "mse": [0.003]}}
+        >>> meets_floor(results, {"a": 0.01})
+        {'a': {'read': False, 'ssim': True, 'mse': True}}
+    """
+    return {
+        name: {
+            "read": bool(np.min(found["read"]) >= LEAST_READ),
+            "ssim": bool(np.min(found["ssim"]) >= LEAST_SSIM),
+            "mse": bool(np.max(found["mse"]) <= errors[name]),
+        }
+        for name, found in results.items()
+    }
+
+
+def choose(
+    results: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float]
+) -> str | None:
+    """Returns the configuration to deploy: quality floor first, cost second.
+
+    Of those that meet the floor, the ones with the smallest code, and of these the one
+    with the fewest parameters.
+
+    Args:
+        results: As `meets_floor` takes them, with `code_bytes` and `parameters`.
+        errors: The MSE that each must not exceed.
+
+    Returns:
+        Its name, or None if no configuration meets the floor.
+
+    Example:
+        >>> fine = {"read": [0.99], "ssim": [0.95], "mse": [0.003]}
+        >>> results = {
+        ...     "wide": {**fine, "code_bytes": [64], "parameters": [200]},
+        ...     "narrow": {**fine, "code_bytes": [64], "parameters": [100]},
+        ...     "tiny": {**fine, "read": [0.4], "code_bytes": [8], "parameters": [50]},
+        ... }
+        >>> choose(results, dict.fromkeys(results, 0.01))
+        'narrow'
+    """
+    met = [name for name, parts in meets_floor(results, errors).items()
+           if all(parts.values())]  # fmt: skip
+    return min(
+        met,
+        key=lambda name: (
+            float(results[name]["code_bytes"][0]),
+            float(results[name]["parameters"][0]),
+        ),
+        default=None,
+    )
