@@ -8,9 +8,12 @@ import time
 
 from tabulate import tabulate
 
+from cae_keras.baselines import fit_pca
 from cae_keras.data import load_mnist
-from cae_keras.experiments import EXPERIMENTS
+from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
+from cae_keras.floor import FLOOR, RULE, choose, pca_errors
 from cae_keras.report import report
+from cae_keras.search import validate
 from cae_keras.store import Store
 from cae_keras.study import measure, run
 
@@ -40,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         "experiments",
         nargs="*",
         metavar="EXPERIMENT",
-        help=f"{', '.join(EXPERIMENTS)}; without any, all of them",
+        help=f"{', '.join(EXPERIMENTS)}; without any, all of these. "
+        f"Beyond them: {', '.join(BEYOND)}",
     )
     train.set_defaults(command=_train)
     listing = commands.add_parser("report", help="list the runs in the store")
@@ -51,16 +55,38 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(asked):
     start, mnist = time.monotonic(), load_mnist()
-    runs = run(*asked.experiments, data=mnist)
-    measured = measure(runs, mnist)
+    searched = "search" in asked.experiments
+    studied = [name for name in asked.experiments if name != "search"]
+    if studied or not searched:
+        _table(measure(run(*studied, data=mnist), mnist), "test")
+    if searched:
+        _search(mnist)
+    print(f"\n{time.monotonic() - start:.0f} s; kept in {Store().folder}")
+
+
+def _search(mnist):
+    """Trains the search; only what was chosen is measured on the test images."""
+    configs = configurations("search")
+    runs = run("search", data=mnist)
+    validated = validate(runs, mnist)
+    _table(validated, "validation")
+    chosen = choose(validated, pca_errors(fit_pca(mnist.x_train), mnist.x_val, configs))
+    print(f"\n{FLOOR}\n{RULE}")
+    if chosen is None:
+        print("no configuration meets the floor: none is chosen")
+        return
+    print(f"chosen on the validation images: {chosen}\n")
+    _table(measure({chosen: runs[chosen]}, mnist), "test")
+
+
+def _table(measured, split: str):
     shown = ("bce", "mse", "ssim", "read")
     rows = [
         [name, *(values[what].mean() for what in shown), len(values["bce"])]
         for name, values in measured.items()
     ]
-    headers = ["", "test BCE", "MSE", "SSIM", "read right", "seeds"]
+    headers = ["", f"{split} BCE", "MSE", "SSIM", "read right", "seeds"]
     print(tabulate(rows, headers, floatfmt=("", ".4f", ".5f", ".4f", ".4f", "")))
-    print(f"\n{time.monotonic() - start:.0f} s; kept in {Store().folder}")
 
 
 def _report(asked):

@@ -104,13 +104,40 @@ EXPERIMENTS = {
     )
 }
 
+NARROW = (16, 32, 32)
+BEYOND = {  # not part of the study: trained only when asked for by name
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "published",
+            "all of them",
+            "How does the network fare that was published as the trade-off?",
+            {"published trade-off": CAEConfig(filters=(32, 32), latent_dim=16)},
+        ),
+        Experiment(
+            "search",
+            "latent size and filters",
+            "Which one would we deploy?",
+            {
+                f"{latents} latents": replace(BASELINE, latent_dim=latents)
+                for latents in (8, 12, 16, 24)
+            }
+            | {
+                f"narrow, {latents} latents": CAEConfig(NARROW, latent_dim=latents)
+                for latents in (8, 12, 16, 24)
+            },
+        ),
+    )
+}
+
 
 def configurations(*experiments: str | Mapping) -> dict:
     """Returns all configurations of some experiments, or of the whole study.
 
     Args:
-        *experiments: Names out of `EXPERIMENTS`, or configurations by names of your
-            own; a pair `(CAEConfig, Recipe)` brings its own budget.
+        *experiments: Names out of `EXPERIMENTS` or `BEYOND`, or configurations by names
+            of your own; a pair `(CAEConfig, Recipe)` brings its own budget. Without
+            any, all of `EXPERIMENTS`.
 
     Raises:
         ValueError: If there is no experiment of that name, or something else than a
@@ -122,16 +149,16 @@ def configurations(*experiments: str | Mapping) -> dict:
         >>> len(configurations())
         10
     """
-    together = {}
+    together, known = {}, EXPERIMENTS | BEYOND
     for experiment in experiments or EXPERIMENTS:
         if isinstance(experiment, Mapping):
             variants = experiment
-        elif isinstance(experiment, str) and experiment in EXPERIMENTS:
-            variants = EXPERIMENTS[experiment].variants
+        elif isinstance(experiment, str) and experiment in known:
+            variants = known[experiment].variants
         else:
             raise ValueError(
                 f"experiment={experiment!r}: it must be one of "
-                f"{', '.join(map(repr, EXPERIMENTS))}"
+                f"{', '.join(map(repr, known))}"
             )
         for name, variant in variants.items():
             _check_variant(name, variant, together)

@@ -2,7 +2,7 @@
 
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
-from cae_keras.experiments import configurations
+from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.store import Store, task_key
 from cae_keras.tasks import Training
 
@@ -22,7 +22,8 @@ def report(store: Store, data: Mnist) -> list[dict]:
         `epochs`, `peak_rate`, `seed`, `val_bce`, `seconds`, the measures (None where
         nothing was measured), `valid`, and the `history`.
     """
-    names = {config: name for name, config in configurations().items()}
+    named = configurations(*EXPERIMENTS, *BEYOND)
+    names = {config: name for name, config in named.items()}
     measures, runs = {}, []
     for key, about in store.entries():
         if about["kind"] == "measures":

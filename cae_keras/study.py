@@ -9,6 +9,7 @@ from cae_keras.data import Mnist, load_mnist
 from cae_keras.experiments import configurations
 from cae_keras.reader import Reader, reader_recipe
 from cae_keras.runs import Run
+from cae_keras.store import Store, task_key
 from cae_keras.tasks import Measuring, Reading, Training
 from cae_keras.training import check_run
 from cae_keras.workers import complete
@@ -26,9 +27,9 @@ def run(
     """Returns the runs of experiments; what the store lacks is trained, side by side.
 
     Args:
-        *experiments: Names out of `EXPERIMENTS`, or configurations by names of your
-            own; a pair of configuration and recipe has its own budget. Without any, the
-            whole study.
+        *experiments: Names out of `EXPERIMENTS` or `BEYOND`, or configurations by names
+            of your own; a pair of configuration and recipe has its own budget. Without
+            any, the whole study.
         recipe: The budget of all others; without it, that of the build's preset.
         seeds: Their random seeds; without them, those of the build's preset.
         data: Where the images come from; without it, `load_mnist()`.
@@ -46,16 +47,8 @@ def run(
         ...
         ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
     """
-    variants, preset = configurations(*experiments), get_preset()
-    recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
-    if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
-        raise ValueError(f"seeds={seeds!r}: it must be a sequence of distinct integers")
-    data, tasks = data or load_mnist(), {}
-    for name, variant in variants.items():
-        config, own = variant if isinstance(variant, tuple) else (variant, recipe)
-        for seed in seeds:
-            check_run(own, seed, data)
-        tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
+    data = data or load_mnist()
+    tasks = _tasks(configurations(*experiments), recipe, seeds, data)
     widest_first = sorted(  # so that no long run is left to the end
         {task for several in tasks.values() for task in several},
         key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
@@ -66,6 +59,44 @@ def run(
         name: tuple(task.result(found[task]) for task in several)
         for name, several in tasks.items()
     }
+
+
+def is_trained(
+    *experiments: str | Mapping[str, CAEConfig | tuple[CAEConfig, Recipe]],
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] | None = None,
+    data: Mnist | None = None,
+    folder: str | os.PathLike | None = None,
+) -> bool:
+    """Tells whether the store has all runs that `run` would return; trains nothing.
+
+    Args:
+        *experiments: As `run` takes them, and so all other arguments.
+
+    Raises:
+        ValueError: As `run` does.
+    """
+    data, store = data or load_mnist(), Store(folder)
+    tasks = _tasks(configurations(*experiments), recipe, seeds, data)
+    return all(
+        (store.folder / f"{task_key(task, data)}.npz").exists()
+        for several in tasks.values()
+        for task in several
+    )
+
+
+def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Training]]:
+    preset = get_preset()
+    recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
+    if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
+        raise ValueError(f"seeds={seeds!r}: it must be a sequence of distinct integers")
+    tasks = {}
+    for name, variant in variants.items():
+        config, own = variant if isinstance(variant, tuple) else (variant, recipe)
+        for seed in seeds:
+            check_run(own, seed, data)
+        tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
+    return tasks
 
 
 def load_or_train_reader(
