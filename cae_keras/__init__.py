@@ -18,6 +18,7 @@ import torch
 if not torch.cuda.is_available():  # or Keras would take Apple's GPU
     os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
+from cae_keras.additivity import interaction, predicted_changes, whether_it_adds_up
 from cae_keras.baselines import PCA, fit_pca, mean_image
 from cae_keras.batch_norm import (
     batch_coupling,
@@ -25,13 +26,19 @@ from cae_keras.batch_norm import (
     reconstruct_among,
     reconstruct_in_batches,
 )
+from cae_keras.benchmark import benchmark
+from cae_keras.choices import CHOICES
 from cae_keras.claims import CLAIMS, Claim
 from cae_keras.comparison import change, effects
 from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
 from cae_keras.cost import cost
 from cae_keras.data import DataError, Mnist, first_of_each_class, load_mnist
-from cae_keras.experiments import EXPERIMENTS, Experiment, configurations
+from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configurations
+from cae_keras.floor import FLOOR, RULE, choose, meets_floor, pca_errors
+from cae_keras.footprint import peak_memory, saved_bytes
 from cae_keras.images import to_float
+from cae_keras.latency import latency
+from cae_keras.machine import machine
 from cae_keras.metrics import (
     bce,
     bce_floor,
@@ -48,9 +55,11 @@ from cae_keras.models import (
     build_encoder,
     kernel_size,
 )
+from cae_keras.pareto import dominators, place_on_front
 from cae_keras.probes import dead_units, quantise, receptive_field
 from cae_keras.reader import Reader, build_reader, reader_recipe, train_reader
 from cae_keras.runs import Run
+from cae_keras.search import validate
 from cae_keras.smoothness import last_gain, roughness
 from cae_keras.statistics import (
     Interval,
@@ -60,23 +69,26 @@ from cae_keras.statistics import (
     relative_change,
     smallest_detectable,
 )
-from cae_keras.study import load_or_train_reader, measure, run
-from cae_keras.tables import COST, QUALITY, differences, summary
+from cae_keras.study import is_trained, load_or_train_reader, measure, run
+from cae_keras.tables import COST, QUALITY, SIZES, SPEED, differences, medians, summary
 from cae_keras.training import one_cycle, train
 from cae_keras.units import PERCENT, TIMES, as_text
 from cae_keras.verdicts import Verdict, judge_claims, verdict_table
 
 __all__ = [
-    "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "build_autoencoder",
-    "build_decoder", "build_encoder", "build_reader", "CAEConfig", "change", "Claim",
-    "CLAIMS", "configurations", "cost", "COST", "DataError", "dead_units",
-    "differences", "effects", "excess_bce", "Experiment", "EXPERIMENTS",
-    "first_of_each_class", "fit_pca", "fold_batch_norm", "get_preset", "Interval",
-    "interval", "judge", "judge_claims", "kernel_size", "last_gain", "load_mnist",
-    "load_or_train_reader", "mean_image", "measure", "Mnist", "mse", "one_cycle",
-    "PCA", "PERCENT", "Preset", "psnr", "quality", "QUALITY", "quantise", "Reader",
-    "reader_recipe", "receptive_field", "Recipe", "reconstruct_among",
-    "reconstruct_in_batches", "relative_change", "roughness", "Run", "run", "sharpness",
-    "smallest_detectable", "ssim", "summary", "TIMES", "to_float", "train",
-    "train_reader", "Verdict", "verdict_table",
+    "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
+    "BEYOND", "build_autoencoder", "build_decoder", "build_encoder", "build_reader",
+    "CAEConfig", "change", "CHOICES", "choose", "Claim", "CLAIMS", "configurations",
+    "COST", "cost", "DataError", "dead_units", "differences", "dominators", "effects",
+    "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
+    "FLOOR", "fold_batch_norm", "get_preset", "interaction", "Interval", "interval",
+    "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
+    "load_mnist", "load_or_train_reader", "machine", "mean_image", "measure", "medians",
+    "meets_floor", "Mnist", "mse", "one_cycle", "PCA", "pca_errors", "peak_memory",
+    "PERCENT", "place_on_front", "predicted_changes", "Preset", "psnr", "QUALITY",
+    "quality", "quantise", "Reader", "reader_recipe", "receptive_field", "Recipe",
+    "reconstruct_among", "reconstruct_in_batches", "relative_change", "roughness",
+    "RULE", "Run", "run", "saved_bytes", "sharpness", "SIZES", "smallest_detectable",
+    "SPEED", "ssim", "summary", "TIMES", "to_float", "train", "train_reader",
+    "validate", "Verdict", "verdict_table", "whether_it_adds_up",
 ]  # fmt: skip
