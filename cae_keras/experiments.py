@@ -123,7 +123,7 @@ BEYOND = {  # not part of the study: trained only when asked for by name
                 for latents in (8, 12, 16, 24)
             }
             | {
-                f"narrow, {latents} latents": CAEConfig(NARROW, latent_dim=latents)
+                f"narrow with {latents} latents": CAEConfig(NARROW, latent_dim=latents)
                 for latents in (8, 12, 16, 24)
             },
         ),
