@@ -80,9 +80,10 @@ class TestChange:
         assert set(MEASURES) == {
             "bce", "excess_bce", "mse", "psnr", "ssim", "read", "sharpness", "roughness", "last_gain",
             "seconds", "parameters", "all_parameters", "macs", "code_bytes",
+            "compression", "saved_bytes", "encode", "decode", "both", "throughput", "memory", "batch_memory",
         }  # fmt: skip
         assert {name for name, measure in MEASURES.items() if measure.exact} == {
-            "parameters", "all_parameters", "macs", "code_bytes",
+            "parameters", "all_parameters", "macs", "code_bytes", "compression", "saved_bytes",
         }  # fmt: skip
 
 
