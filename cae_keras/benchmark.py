@@ -13,7 +13,7 @@ from cae_keras.runs import Run
 
 BATCH = 256  # images, for the throughput
 PIXELS = IMAGE_SIDE**2  # bytes, at one a pixel
-BATCH_ROUNDS = 7
+BATCH_ROUNDS = 5
 
 
 def benchmark(
