@@ -1,7 +1,8 @@
 """The table of choices behind the original study's proposal, cell by cell.
 
-Each cell is a claim with its rule, written before the results, as in `claims`; the
-numbers go on from there. Where a cell repeats a claim, its rule is the same.
+Each cell is a claim with its rule, as in `claims`; the numbers go on from there. Where
+a cell repeats a claim, its rule is the same. The rules were written before the results
+of a full build; those of a quick one, of 3 epochs, were known.
 """
 
 from cae_keras.claims import Claim
