@@ -18,7 +18,7 @@ import torch
 if not torch.cuda.is_available():  # or Keras would take Apple's GPU
     os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
-from cae_keras.additivity import interaction, predicted_changes, whether_it_adds_up
+from cae_keras.additivity import missed_by, predicted_changes, whether_it_adds_up
 from cae_keras.baselines import PCA, fit_pca, mean_image
 from cae_keras.batch_norm import (
     batch_coupling,
@@ -29,12 +29,12 @@ from cae_keras.batch_norm import (
 from cae_keras.benchmark import benchmark
 from cae_keras.choices import CHOICES
 from cae_keras.claims import CLAIMS, Claim
-from cae_keras.comparison import change, effects
+from cae_keras.comparison import MEASURES, change, effects
 from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
 from cae_keras.cost import cost
 from cae_keras.data import DataError, Mnist, first_of_each_class, load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configurations
-from cae_keras.floor import FLOOR, RULE, choose, meets_floor, pca_errors
+from cae_keras.floor import FLOOR, RULE, choose, floor_table, meets_floor, pca_errors
 from cae_keras.footprint import peak_memory, saved_bytes
 from cae_keras.images import to_float
 from cae_keras.latency import latency
@@ -81,14 +81,15 @@ __all__ = [
     "CAEConfig", "change", "CHOICES", "choose", "Claim", "CLAIMS", "configurations",
     "COST", "cost", "DataError", "dead_units", "differences", "dominators", "effects",
     "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
-    "FLOOR", "fold_batch_norm", "get_preset", "interaction", "Interval", "interval",
+    "FLOOR", "floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
     "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
-    "load_mnist", "load_or_train_reader", "machine", "mean_image", "measure", "medians",
-    "meets_floor", "Mnist", "mse", "one_cycle", "PCA", "pca_errors", "peak_memory",
-    "PERCENT", "place_on_front", "predicted_changes", "Preset", "psnr", "QUALITY",
-    "quality", "quantise", "Reader", "reader_recipe", "receptive_field", "Recipe",
-    "reconstruct_among", "reconstruct_in_batches", "relative_change", "roughness",
-    "RULE", "Run", "run", "saved_bytes", "sharpness", "SIZES", "smallest_detectable",
-    "SPEED", "ssim", "summary", "TIMES", "to_float", "train", "train_reader",
-    "validate", "Verdict", "verdict_table", "whether_it_adds_up",
+    "load_mnist", "load_or_train_reader", "machine", "mean_image", "measure",
+    "MEASURES", "medians", "meets_floor", "missed_by", "Mnist", "mse", "one_cycle",
+    "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
+    "predicted_changes", "Preset", "psnr", "QUALITY", "quality", "quantise", "Reader",
+    "reader_recipe", "receptive_field", "Recipe", "reconstruct_among",
+    "reconstruct_in_batches", "relative_change", "roughness", "RULE", "Run", "run",
+    "saved_bytes", "sharpness", "SIZES", "smallest_detectable", "SPEED", "ssim",
+    "summary", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",
+    "verdict_table", "whether_it_adds_up",
 ]  # fmt: skip

@@ -8,7 +8,6 @@ from cae_keras.comparison import Results, change
 from cae_keras.statistics import FAILS, HOLDS, UNDECIDED, Interval, judge
 from cae_keras.units import TIMES, as_text
 
-PARTS = ("narrow", "16 latents, interpolated", "batch norm", "Leaky ReLU")
 MARGIN = 0.05  # a prediction that misses by less counts as right
 
 
@@ -17,13 +16,15 @@ def predicted_changes(
 ) -> dict[str, np.ndarray]:
     """Returns what each choice of the trade-off does alone, as ln(choice / baseline).
 
-    Ratios multiply, so their logarithms add: the sum of all is the prediction. Nobody
-    has trained 16 latents with all else at the baseline's value. They are put on the
-    straight line between 8 and 32 latents, on axes of the logarithms of both size and
-    error: 16 is the middle of 8 and 32 there, so they get half the change of 8.
+    Ratios multiply, so their logarithms add: the sum of all is the prediction. None of
+    the five experiments has 16 latents with all else at the baseline's value. Without
+    such runs they are put on the straight line between 8 and 32 latents, on axes of the
+    logarithms of both size and error: 16 is the middle of 8 and 32 there, so they get
+    half the change of 8.
 
     Args:
-        results: `{configuration: {measure: one value a seed}}`.
+        results: `{configuration: {measure: one value a seed}}`; with `16 latents` among
+            them nothing is interpolated.
         measure: One that is compared by ratios.
 
     Returns:
@@ -37,27 +38,32 @@ def predicted_changes(
         >>> round(float(np.exp(total[0])), 6)  # 1.5 × √4 × 0.5 × 1
         1.5
     """
-    between = math.log(32 / 16) / math.log(32 / 8)
-    changes = (
-        change(results, measure, "narrow"),
-        between * change(results, measure, "8 latents"),
-        change(results, measure, "batch norm"),
-        change(results, measure, "Leaky ReLU"),
-    )
-    return dict(zip(PARTS, changes, strict=True))
+    if "16 latents" in results:
+        half_code = {"16 latents": change(results, measure, "16 latents")}
+    else:
+        between = math.log(32 / 16) / math.log(32 / 8)
+        change_of_8 = change(results, measure, "8 latents")
+        half_code = {"16 latents, interpolated": between * change_of_8}
+    return {
+        "narrow": change(results, measure, "narrow"),
+        **half_code,
+        "batch norm": change(results, measure, "batch norm"),
+        "Leaky ReLU": change(results, measure, "Leaky ReLU"),
+    }
 
 
-def interaction(results: Results, measure: str = "excess_bce") -> np.ndarray:
+def missed_by(results: Results, measure: str = "excess_bce") -> np.ndarray:
     """Returns ln(trained / predicted) of the trade-off, seed by seed.
 
-    It is what the choices do together beyond what each does alone, and how far the
-    interpolation was off.
+    With `16 latents` among the results it is the interaction: what the choices do
+    together beyond what each does alone. Without, the error of the interpolation is in
+    it too.
 
     Example:
         >>> alone = ("baseline", "narrow", "8 latents", "batch norm", "Leaky ReLU")
         >>> results = {name: {"mse": [1.0]} for name in alone}
         >>> results["trade-off"] = {"mse": [2.0]}
-        >>> interaction(results, "mse").round(3)
+        >>> missed_by(results, "mse").round(3)
         array([0.693])
     """
     predicted = np.sum([*predicted_changes(results, measure).values()], axis=0)
@@ -65,7 +71,7 @@ def interaction(results: Results, measure: str = "excess_bce") -> np.ndarray:
 
 
 def whether_it_adds_up(found: Interval) -> str:
-    """Returns in words whether single effects add up, by an interval of `interaction`.
+    """Returns in words whether single effects add up, by an interval of `missed_by`.
 
     Example:
         >>> whether_it_adds_up(Interval(0.01, -0.01, 0.03, 3))[:28]

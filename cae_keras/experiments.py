@@ -104,7 +104,6 @@ EXPERIMENTS = {
     )
 }
 
-NARROW = (16, 32, 32)
 BEYOND = {  # not part of the study: trained only when asked for by name
     experiment.name: experiment
     for experiment in (
@@ -115,6 +114,12 @@ BEYOND = {  # not part of the study: trained only when asked for by name
             {"published trade-off": CAEConfig(filters=(32, 32), latent_dim=16)},
         ),
         Experiment(
+            "half_code",
+            "size of the latent space",
+            "What does half of the code cost?",
+            {"16 latents": replace(BASELINE, latent_dim=16)},
+        ),
+        Experiment(
             "search",
             "latent size and filters",
             "Which one would we deploy?",
@@ -123,7 +128,7 @@ BEYOND = {  # not part of the study: trained only when asked for by name
                 for latents in (8, 12, 16, 24)
             }
             | {
-                f"narrow with {latents} latents": CAEConfig(NARROW, latent_dim=latents)
+                f"narrow, {latents} latents": CAEConfig((16, 32, 32), latents)
                 for latents in (8, 12, 16, 24)
             },
         ),

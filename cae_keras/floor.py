@@ -67,6 +67,39 @@ def meets_floor(
     }
 
 
+def floor_table(
+    results: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float]
+) -> list[dict[str, str]]:
+    """Returns a table of the floor: of each configuration its worst seed in each part.
+
+    Args:
+        results: As `meets_floor` takes them.
+        errors: The MSE that each must not exceed.
+
+    Returns:
+        One row a configuration, `{column: text}`, as `tabulate(rows, headers="keys")`
+        takes it.
+
+    Example:
+        >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.91], "mse": [0.003]}}
+        >>> floor_table(results, {"a": 0.01})[0]["misses"]
+        'reading'
+    """
+    names = {"read": "reading", "ssim": "SSIM", "mse": "MSE"}
+    return [
+        {
+            "configuration": name,
+            "read right, worst seed": f"{np.min(results[name]['read']):.2%}",
+            "SSIM, worst seed": f"{np.min(results[name]['ssim']):.4f}",
+            "MSE, worst seed": f"{np.max(results[name]['mse']):.5f}",
+            f"MSE of PCA, {PCA_TIMES} × the numbers": f"{errors[name]:.5f}",
+            "misses": ", ".join(names[part] for part, ok in parts.items() if not ok)
+            or "nothing",
+        }
+        for name, parts in meets_floor(results, errors).items()
+    ]
+
+
 def choose(
     results: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float]
 ) -> str | None:

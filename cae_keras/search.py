@@ -1,6 +1,5 @@
 """Runs judged on the validation images, so that the test images choose nothing."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -35,7 +34,6 @@ def validate(
     runs: Mapping[str, Sequence[Run]],
     data: Mnist | None = None,
     reader: Reader | None = None,
-    folder: str | os.PathLike | None = None,
 ) -> Results:
     """Returns what `measure` does, of the validation images instead of the test images.
 
@@ -46,15 +44,14 @@ def validate(
         runs: Runs by names, as `run` returns them.
         data: Where the images come from; without it, `load_mnist()`.
         reader: The machine reader; without it, that of the build.
-        folder: The store; without it, `CAE_RUNS` or `.runs/`.
 
     Returns:
         For each name and measure an array of one float a seed.
     """
     data = data or load_mnist()
-    reader = reader or load_or_train_reader(data=data, folder=folder)
+    reader = reader or load_or_train_reader(data=data)
     tasks = [Validating(one, reader) for several in runs.values() for one in several]
-    entries = iter(complete(tasks, data, folder))
+    entries = iter(complete(tasks, data))
     results = {}
     for name, several in runs.items():
         values = [next(entries).values for _ in several]

@@ -66,7 +66,6 @@ def is_trained(
     recipe: Recipe | None = None,
     seeds: Sequence[int] | None = None,
     data: Mnist | None = None,
-    folder: str | os.PathLike | None = None,
 ) -> bool:
     """Tells whether the store has all runs that `run` would return; trains nothing.
 
@@ -76,7 +75,7 @@ def is_trained(
     Raises:
         ValueError: As `run` does.
     """
-    data, store = data or load_mnist(), Store(folder)
+    data, store = data or load_mnist(), Store()
     tasks = _tasks(configurations(*experiments), recipe, seeds, data)
     return all(
         (store.folder / f"{task_key(task, data)}.npz").exists()
