@@ -9,7 +9,7 @@ from cae_keras.data import Mnist, load_mnist
 from cae_keras.experiments import configurations
 from cae_keras.reader import Reader, reader_recipe
 from cae_keras.runs import Run
-from cae_keras.store import Store, task_key
+from cae_keras.store import Store, Task, task_key
 from cae_keras.tasks import Measuring, Reading, Training
 from cae_keras.training import check_run
 from cae_keras.workers import complete
@@ -69,19 +69,27 @@ def is_trained(
 ) -> bool:
     """Tells whether the store has all runs that `run` would return; trains nothing.
 
+    A damaged run is set aside and counts as missing.
+
     Args:
         *experiments: As `run` takes them, and so all other arguments.
 
     Raises:
         ValueError: As `run` does.
     """
-    data, store = data or load_mnist(), Store()
+    data = data or load_mnist()
     tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    return all(
-        (store.folder / f"{task_key(task, data)}.npz").exists()
-        for several in tasks.values()
-        for task in several
-    )
+    return all(_kept(task, data) for several in tasks.values() for task in several)
+
+
+def has_reader(data: Mnist | None = None) -> bool:
+    """Tells whether the store has the machine reader of this build; trains nothing."""
+    data = data or load_mnist()
+    return _kept(_reading(None, 0, data), data)
+
+
+def _kept(task: Task, data: Mnist) -> bool:
+    return Store().read(task_key(task, data)) is not None
 
 
 def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Training]]:
@@ -112,10 +120,14 @@ def load_or_train_reader(
         data: Where the images come from; without it, `load_mnist()`.
     """
     data = data or load_mnist()
+    task = _reading(recipe, seed, data)
+    return task.result(*complete([task], data))
+
+
+def _reading(recipe: Recipe | None, seed: int, data: Mnist) -> Reading:
     recipe = reader_recipe(recipe or get_preset().recipe)
     check_run(recipe, seed, data)
-    task = Reading(recipe, int(seed))
-    return task.result(*complete([task], data))
+    return Reading(recipe, int(seed))
 
 
 def measure(

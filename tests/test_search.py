@@ -39,6 +39,14 @@ def test_is_trained_tells_and_trains_nothing(tiny):
         is_trained("serach", data=tiny)
 
 
+def test_a_damaged_run_counts_as_missing(tiny):
+    run("search", data=tiny)
+    one, *_ = Store().folder.glob("*.npz")
+    one.write_bytes(one.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not is_trained("search", data=tiny)
+
+
 def test_validation_measures_what_the_test_would_on_the_other_images(tiny):
     runs = run({"one": SMALL}, data=tiny)
     darker = replace(tiny, x_test=tiny.x_test // 2)

@@ -10,7 +10,7 @@ from cae_keras.cost import cost
 from cae_keras.data import load_mnist
 from cae_keras.metrics import quality, sharpness
 from cae_keras.reader import reader_recipe
-from cae_keras.study import load_or_train_reader, measure, run
+from cae_keras.study import has_reader, load_or_train_reader, measure, run
 from cae_keras.tasks import Measuring, Reading, Training
 from cae_keras.training import train
 
@@ -157,6 +157,13 @@ class TestReader:
         assert np.array_equal(reader.read(tiny.x_test), again.read(tiny.x_test))
         assert again.history == reader.history
         load_or_train_reader(seed=1, data=tiny)
+        assert len(done) == 2
+
+    def test_has_reader_tells_and_trains_nothing(self, tiny, done):
+        load_or_train_reader(seed=1, data=tiny)
+        assert not has_reader(tiny)
+        load_or_train_reader(data=tiny)
+        assert has_reader(tiny)
         assert len(done) == 2
 
 
