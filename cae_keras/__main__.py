@@ -12,6 +12,7 @@ from cae_keras.baselines import fit_pca
 from cae_keras.data import load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.floor import FLOOR, RULE, choose, pca_errors
+from cae_keras.readme import update
 from cae_keras.report import report
 from cae_keras.search import validate
 from cae_keras.store import Store
@@ -48,7 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(command=_train)
     listing = commands.add_parser("report", help="list the runs in the store")
-    listing.add_argument("--json", action="store_true", help="as JSON, with histories")
+    form = listing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON, with histories")
+    form.add_argument(
+        "--readme",
+        action="store_true",
+        help="instead, write results.json and the table in README.md; trains nothing",
+    )
     listing.set_defaults(command=_report)
     return parser
 
@@ -90,6 +97,9 @@ def _table(measured, split: str):
 
 
 def _report(asked):
+    if asked.readme:
+        print(f"{update(load_mnist())}\n\nwritten into README.md and results.json")
+        return
     rows = report(Store(), load_mnist())
     if asked.json:
         print(json.dumps(_finite(rows), indent=1))

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Preset, Recipe, __main__, config, store, study
+from cae_keras import CAEConfig, Preset, Recipe, __main__, config, readme, store, study
 from cae_keras.__main__ import main
 from cae_keras.experiments import EXPERIMENTS, Experiment
 from cae_keras.reader import Reader
@@ -121,6 +121,104 @@ def test_json_has_null_where_a_diverged_run_has_no_number(capsys, tiny):
     assert row["valid"] is True
 
 
+README = "Before.\n<!-- results -->\nan old table\n<!-- /results -->\nAfter.\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a README; costs that take no time to measure."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "README.md").write_text(README)
+    monkeypatch.setattr(readme, "ROOT", folder)
+    times = np.array([3.0, 1.0, 2.0, 5.0, 90.0])
+    costs = {"both": times}
+    monkeypatch.setattr(readme, "benchmark", lambda runs: dict.fromkeys(runs, costs))
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_the_readme_gets_its_table_and_trains_nothing(capsys, monkeypatch, project):
+    assert main(["train"]) == 0
+    capsys.readouterr()
+    assert main(["report", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    for what in ("train", "train_reader"):
+        monkeypatch.setattr(
+            f"cae_keras.tasks.{what}", lambda *_: pytest.fail("trained")
+        )
+    monkeypatch.setattr(  # no tiny network meets it
+        readme, "meets_floor", lambda results, _: {n: {"all": True} for n in results}
+    )
+    assert main(["report", "--readme"]) == 0
+    out = capsys.readouterr().out
+
+    assert set(contents(project)) == {"README.md", "results.json"}
+    found = json.loads((project / "results.json").read_text())
+    assert (found["preset"], found["images"], found["epochs"]) == ("full", 64, 3)
+    assert found["seeds"] == [0, 1]
+    assert set(found["configurations"]) == {"baseline", found["best"]}
+    for name, figures in found["configurations"].items():
+        mine = [row for row in rows if row["name"] == name]
+        for what in ("parameters", "macs"):
+            assert figures[what] == mine[0][what]
+        for what in ("bce", "excess_bce", "mse", "ssim", "read"):
+            assert figures[what] == pytest.approx([row[what] for row in mine])
+        assert figures["code_bytes"] == 4 * 2
+        assert figures["latency_ms"] == {"low": 2, "median": 3, "high": 5}
+
+    text = (project / "README.md").read_text()
+    before, table, after = readme.split(text)
+    assert (before, after) == tuple(README.split("\nan old table\n"))
+    assert table == readme.render(found)
+    assert table.strip() in out
+
+
+def test_without_the_runs_no_readme_is_written_and_nothing_trained(
+    capsys, monkeypatch, project
+):
+    before = contents(project)
+    monkeypatch.setattr(study, "complete", lambda *_: pytest.fail("it began to train"))
+    assert main(["report", "--readme"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"error: CAE_RUNS={str(Store().folder)!r} lacks runs")
+    assert err.count("\n") == 1
+    for words in ("preset 'full', seeds 0, 1;", "`python -m cae_keras train`"):
+        assert words in err
+    assert contents(project) == before
+    assert not Store().folder.exists()
+
+
+def test_without_the_reader_it_is_not_trained_for_the_readme(capsys, tiny, project):
+    study.run(data=tiny)
+    files, before = set(Store().folder.iterdir()), contents(project)
+    assert main(["report", "--readme"]) == 2
+    assert "lacks runs" in capsys.readouterr().err
+    assert (contents(project), set(Store().folder.iterdir())) == (before, files)
+
+
+@pytest.mark.parametrize(
+    "text", ["", README.replace("/", ""), README + README, README[::-1], None]
+)
+def test_a_readme_without_its_markers_is_left_as_it_is(
+    capsys, monkeypatch, project, text
+):
+    monkeypatch.setattr(readme, "collect", lambda *_: pytest.fail("it measured"))
+    path = project / "README.md"
+    path.unlink() if text is None else path.write_text(text)
+    before = contents(project)
+    assert main(["report", "--readme"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: README.md ")
+    assert err.count("\n") == 1
+    assert contents(project) == before
+
+
 @pytest.mark.usefixtures("nothing_done")
 @pytest.mark.parametrize(
     "variable, value, arguments, named",
@@ -159,8 +257,12 @@ def test_workers_and_store_are_checked_before_training(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["trian"], ["report", "--xml"], ["report", "x"]]
-)
+    "arguments",
+    [
+        [], ["trian"], ["report", "--xml"], ["report", "x"],
+        ["report", "--json", "--readme"],
+    ],
+)  # fmt: skip
 def test_a_bad_command_is_a_usage_error(capsys, arguments):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
