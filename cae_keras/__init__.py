@@ -37,6 +37,7 @@ from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configuration
 from cae_keras.floor import FLOOR, RULE, choose, floor_table, meets_floor, pca_errors
 from cae_keras.footprint import peak_memory, saved_bytes
 from cae_keras.images import to_float
+from cae_keras.int8 import quantise_weights, save_int8
 from cae_keras.latency import latency
 from cae_keras.machine import machine
 from cae_keras.metrics import (
@@ -56,6 +57,7 @@ from cae_keras.models import (
     kernel_size,
 )
 from cae_keras.pareto import dominators, place_on_front
+from cae_keras.portable import load_onnx, portable, save_onnx
 from cae_keras.probes import dead_units, quantise, receptive_field
 from cae_keras.reader import Reader, build_reader, reader_recipe, train_reader
 from cae_keras.runs import Run
@@ -83,13 +85,13 @@ __all__ = [
     "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
     "FLOOR", "floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
     "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
-    "load_mnist", "load_or_train_reader", "machine", "mean_image", "measure",
-    "MEASURES", "medians", "meets_floor", "missed_by", "Mnist", "mse", "one_cycle",
-    "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
-    "predicted_changes", "Preset", "psnr", "QUALITY", "quality", "quantise", "Reader",
-    "reader_recipe", "receptive_field", "Recipe", "reconstruct_among",
-    "reconstruct_in_batches", "relative_change", "roughness", "RULE", "Run", "run",
-    "saved_bytes", "sharpness", "SIZES", "smallest_detectable", "SPEED", "ssim",
-    "summary", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",
-    "verdict_table", "whether_it_adds_up",
+    "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
+    "measure", "MEASURES", "medians", "meets_floor", "missed_by", "Mnist", "mse",
+    "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
+    "portable", "predicted_changes", "Preset", "psnr", "QUALITY", "quality", "quantise",
+    "quantise_weights", "Reader", "reader_recipe", "receptive_field", "Recipe",
+    "reconstruct_among", "reconstruct_in_batches", "relative_change", "roughness",
+    "RULE", "Run", "run", "save_int8", "save_onnx", "saved_bytes", "sharpness", "SIZES",
+    "smallest_detectable", "SPEED", "ssim", "summary", "TIMES", "to_float", "train",
+    "train_reader", "validate", "Verdict", "verdict_table", "whether_it_adds_up",
 ]  # fmt: skip
