@@ -244,6 +244,48 @@ def test_another_store_and_other_versions_execute_a_page_anew(small_book):
     assert executions(small_book) == 3, "the versions have changed"
 
 
+MAKING_A_FILE = """
+```{code-cell} ipython3
+from pathlib import Path
+
+folder = Path("../_build/downloads")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "model.bin").write_bytes(b"the weights")
+```
+
+Here it is: {download}`model.bin <../_build/downloads/model.bin>`.
+"""
+
+
+def test_the_life_of_a_download(small_book):
+    """It is offered by every build: executed, from what is there, and after a loss of either folder."""
+    with open(small_book / "book" / "index.md", "a") as page:
+        page.write(MAKING_A_FILE)
+    html = small_book / "_build" / "html"
+    made = small_book / "_build" / "downloads" / "model.bin"
+
+    def offered():
+        (address,) = Page((html / "index.html").read_text("utf-8")).downloads
+        return (html / address).read_bytes()
+
+    done = build(small_book, "-n", "-W", "--keep-going")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (offered(), executions(small_book)) == (b"the weights", 1)
+
+    shutil.rmtree(html)
+    build(small_book)
+    assert (offered(), executions(small_book)) == (b"the weights", 1)
+
+    made.unlink()
+    build(small_book)
+    assert (offered(), executions(small_book)) == (b"the weights", 2)
+
+    made.write_bytes(b"the w")  # as a build leaves it that is killed while writing
+    (small_book / "_build" / ".unfinished").touch()
+    build(small_book)
+    assert (offered(), executions(small_book)) == (b"the weights", 3)
+
+
 def test_the_index_is_read_first_and_so_trains_the_whole_study(small_book):
     """Sphinx reads pages in the order of the alphabet; `aaa` needs what `index` leaves."""
     contents = "format: jb-book\nroot: index\nchapters:\n  - file: aaa\n"
@@ -332,7 +374,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.images, self.asked = [], []
+        self.images, self.asked, self.downloads = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -347,6 +389,21 @@ class Page(HTMLParser):
             and attributes.get("href")
         ):
             self.asked.append(attributes["href"])
+        if tag == "a" and "download" in attributes.get("class", "").split():
+            self.downloads.append(attributes["href"])
+
+
+def test_every_download_that_a_page_names_is_offered():
+    """The gate builds the book first; without `CAE_BUILT` there is nothing to look at."""
+    if not os.environ.get("CAE_BUILT"):
+        pytest.skip("CAE_BUILT is not set")
+    html = ROOT / "_build" / "html"
+    for source in PAGES:
+        named = re.findall(r"\{download\}`([^ ]+) <", source.read_text("utf-8"))
+        page = Page((html / f"{source.stem}.html").read_text("utf-8"))
+        offered = [html / address for address in page.downloads]
+        assert [path.name for path in offered] == named
+        assert all(path.stat().st_size > 0 for path in offered)
 
 
 @pytest.fixture(params=[page.stem for page in PAGES])

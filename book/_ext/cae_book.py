@@ -4,6 +4,10 @@ It lets a page's kernel import the package, executes pages again when the packag
 preset has changed, shows the progress of a kernel in the terminal, copies alternative
 texts from figures, puts a banner on quick builds, and cleans up after a build that was
 killed.
+
+Files that a page makes for its readers need nothing of it: the page writes them to
+`_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
+build, and executes the page again if one is missing.
 """
 
 import importlib.util
