@@ -3,10 +3,7 @@
 import os
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
 
-FLOAT = onnx.TensorProto.FLOAT
 LARGEST = 127  # of an int8; −128 is left out, so that both signs reach equally far
 OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}  # which axis of the weights
 
@@ -63,7 +60,10 @@ def save_int8(source: str | os.PathLike, target: str | os.PathLike):
         source: A file that `save_onnx` has written.
         target: The file to write.
     """
-    model = onnx.load(source)
+    import onnx  # here: no other page needs it
+    from onnx import helper, numpy_helper
+
+    model, float32 = onnx.load(source), onnx.TensorProto.FLOAT
     graph, nodes = model.graph, []
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
@@ -74,10 +74,8 @@ def save_int8(source: str | os.PathLike, target: str | os.PathLike):
             names = (f"{name}_codes", f"{name}_scale")
             graph.initializer.remove(weights)
             graph.initializer.extend(map(numpy_helper.from_array, arrays, names))
-            nodes.append(
-                helper.make_node("Cast", names[:1], [f"{name}_cast"], to=FLOAT)
-            )
-            nodes.append(helper.make_node("Mul", [f"{name}_cast", names[1]], [name]))
+            cast = helper.make_node("Cast", names[:1], [f"{name}_cast"], to=float32)
+            nodes += [cast, helper.make_node("Mul", [*cast.output, names[1]], [name])]
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)

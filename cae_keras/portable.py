@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
-import onnxruntime
 import torch
 from keras import layers
 
@@ -87,6 +86,8 @@ def load_onnx(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
     Args:
         path: A file with one input and one output, float32, as `save_onnx` writes it.
     """
+    import onnxruntime  # here: no other page needs it
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
