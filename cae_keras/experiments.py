@@ -151,8 +151,8 @@ def configurations(*experiments: str | Mapping) -> dict:
     Example:
         >>> list(configurations("depth"))
         ['baseline', 'three blocks']
-        >>> len(configurations())
-        10
+        >>> configurations("depth").keys() < configurations().keys()
+        True
     """
     together, known = {}, EXPERIMENTS | BEYOND
     for experiment in experiments or EXPERIMENTS:

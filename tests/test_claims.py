@@ -4,12 +4,16 @@ Three seeds whose changes are c − s, c and c + s have the interval c ± t s / 
 """
 
 import re
+import runpy
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from cae_keras import rules
 from cae_keras.claims import CLAIMS
+from cae_keras.config import CAEConfig
+from cae_keras.experiments import EXPERIMENTS, Experiment, configurations
 from cae_keras.verdicts import judge_claims, verdict_table
 
 PARAMETERS = {
@@ -393,6 +397,14 @@ class TestClaims:
         del results["wide"][measure], results["2 latents"][measure]
         with pytest.raises(ValueError, match=f"measure='{measure}'"):
             judge_claims(results)
+
+    def test_an_experiment_added_to_the_study_moves_no_claim(self, monkeypatch):
+        mine = Experiment("mine", "slope", "Which?", {"mine": CAEConfig(latent_dim=3)})
+        monkeypatch.setitem(EXPERIMENTS, "mine", mine)
+        assert "mine" in configurations()
+        assert set(runpy.run_path(rules.__file__)["VARIANTS"]) == (
+            PARAMETERS.keys() - {"baseline"}
+        )
 
     def test_a_chapter_needs_its_own_configurations_only(self):
         results = {name: made()[name] for name in ("baseline", "batch norm")}
