@@ -23,6 +23,7 @@ from cae_keras.tasks import Measuring, Reading, Training
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in (ROOT / "book").glob("*.md"))
 CHAPTERS = [path for path in PAGES if "{code-cell}" in path.read_text("utf-8")]
+WITH_CODE = [*CHAPTERS, ROOT / "README.md"]  # which has two cells as an example
 CELL = re.compile(
     r"^```\{code-cell\}[^\n]*\n(?:---\n(.*?)\n---\n)?(.*?)^```", re.M | re.S
 )
@@ -70,7 +71,7 @@ def test_a_chapter_says_first_what_to_do_learn_and_need(page):
         assert asked == answered
 
 
-@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_code_of_a_page_fits_its_column_and_uses_public_names_only(page):
     for _, code in cells(page):
         assert max(map(len, code.splitlines())) <= 88
@@ -87,13 +88,13 @@ def test_code_of_a_page_fits_its_column_and_uses_public_names_only(page):
                 assert {alias.name for alias in node.names} <= {"pictures", "plots"}
 
 
-@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_a_page_imports_the_package_before_keras(page):
     first = next(cells(page))[1].splitlines()[0]
     assert first.startswith("import cae_keras as cae"), "it selects the backend"
 
 
-@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_every_figure_outside_a_solution_has_a_name_and_a_caption(page):
     text = re.sub(
         r":::\{solution-start\}.*?:::\{solution-end\}",

@@ -1,6 +1,8 @@
 """The registry holds the table of the design (§3), typed here a second time, factor by factor."""
 
+import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +81,8 @@ def test_a_name_stands_for_one_configuration_and_a_configuration_has_one_name():
         for experiment in EXPERIMENTS.values()
         for name, config in experiment.variants.items()
     }
-    assert len(pairs) == len(dict(pairs)) == len({c for _, c in pairs}) == 10
+    names = {name for variants in TABLE.values() for name in variants}
+    assert len(pairs) == len(dict(pairs)) == len({c for _, c in pairs}) == len(names)
     assert configurations() == dict(pairs)
 
 
@@ -136,6 +139,23 @@ def test_what_is_no_configuration_is_refused(variant):
     with pytest.raises(ValueError, match="must be a CAEConfig, or one and a") as error:
         configurations({"plain": OWN, "mine": variant})
     assert str(error.value).startswith(f"mine={variant!r}: ")
+
+
+def test_the_example_of_the_readme_is_an_experiment_of_one_factor():
+    """What a reader puts into the registry, and what into the table above."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    entry, line = re.findall(
+        r"```python\n +(Experiment\(.*?\)|\".*?\}),\n```", readme, re.S
+    )
+    names = {"Experiment": Experiment, "replace": replace, "BASELINE": CAEConfig()}
+    added = eval(entry, names)
+    found = {name: differences(config) for name, config in added.variants.items()}
+    assert eval(f"{{{line}}}") == {added.name: found}
+    assert found["baseline"] == {}
+    assert len({factor for each in found.values() for factor in each}) == 1
+    together = configurations(*EXPERIMENTS, added.variants)  # no name is taken
+    assert together.keys() >= found.keys()
+    assert f"train {added.name}`" in readme
 
 
 def test_an_experiment_has_variants():
