@@ -76,6 +76,12 @@ def one(monkeypatch):
     monkeypatch.setenv("CAE_WORKERS", "1")
 
 
+HEARING = """import os, signal
+os.setsid()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf
+"""
+
+
 @pytest.fixture
 def begin(start_python, tmp_path):
     """Starts a script in a process group of its own; none outlives its test."""
@@ -83,7 +89,7 @@ def begin(start_python, tmp_path):
 
     def start(script, **environment):
         environment = {"CAE_RUNS": str(tmp_path / "runs"), **environment}
-        code = "import os; os.setsid()\n" + BEFORE_ALL + script
+        code = HEARING + BEFORE_ALL + script
         process = start_python(
             code, tmp_path, before_all=Path(__file__).parent, **environment
         )
