@@ -144,8 +144,9 @@ def test_what_is_no_configuration_is_refused(variant):
 def test_the_example_of_the_readme_is_an_experiment_of_one_factor():
     """What a reader puts into the registry, and what into the table above."""
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    example = readme.split("\n## Add an experiment")[1]
     entry, line = re.findall(
-        r"```python\n +(Experiment\(.*?\)|\".*?\}),\n```", readme, re.S
+        r"```python\n(Experiment\(.*?\)| +\".*?\},)\n```", example, re.S
     )
     names = {"Experiment": Experiment, "replace": replace, "BASELINE": CAEConfig()}
     added = eval(entry, names)
