@@ -4,7 +4,8 @@ import keras
 from keras import layers
 
 from cae_keras.config import IMAGE_SHAPE, IMAGE_SIDE, CAEConfig
-from cae_keras.layers import Upsample
+from cae_keras.fit import Autoencoder
+from cae_keras.layers import BatchNorm, Downsample, Upsample
 
 
 def kernel_size(side: int) -> int:
@@ -48,7 +49,7 @@ def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     images = keras.Input(IMAGE_SHAPE, name="images")
     x, side = images, IMAGE_SIDE
     for i, (smaller, filters) in enumerate(config.feature_maps):
-        x = layers.Conv2D(
+        x = Downsample(
             filters, kernel_size(side), strides=2, padding="same", name=f"conv{i}"
         )(x)
         x = _normalise_and_activate(x, config, f"conv{i}")
@@ -113,7 +114,7 @@ def build_autoencoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     images = keras.Input(IMAGE_SHAPE, name="images")
     latents = build_encoder(config)(images)
     reconstructions = build_decoder(config)(latents)
-    return keras.Model(images, reconstructions, name="autoencoder")
+    return Autoencoder(images, reconstructions, name="autoencoder")
 
 
 def _upsample(x, filters: int, side: int, name: str):
@@ -133,7 +134,7 @@ def _upsample(x, filters: int, side: int, name: str):
 
 def _normalise_and_activate(x, config: CAEConfig, name: str):
     if config.batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = BatchNorm(name=f"{name}_norm")(x)
     if config.activation == "relu":
         return layers.ReLU(name=f"{name}_relu")(x)
     return layers.LeakyReLU(config.negative_slope, name=f"{name}_leaky_relu")(x)

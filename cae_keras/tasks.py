@@ -17,7 +17,7 @@ from cae_keras.smoothness import last_gain, roughness
 from cae_keras.store import Entry, digest
 from cae_keras.training import one_thread, train
 
-TRAINING = ("config", "images", "layers", "models", "training")
+TRAINING = ("config", "fit", "images", "layers", "models", "training")
 
 
 @dataclass(frozen=True)
