@@ -1,0 +1,1 @@
+"""How fast this project trains, beside stock Keras, PyTorch loops and a limit."""

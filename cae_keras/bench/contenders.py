@@ -1,0 +1,166 @@
+"""Five ways to train the baseline on MNIST, each without end and in batches of 64.
+
+What is the same for all: the network, the images, the size of a batch, float32, no
+validation (this project's path validates on the one image it is given, as it must on
+some), a process of its own, and memory that the C library keeps (see
+`cae_keras.bench.turns`). Only this project's path follows the recipe's learning rate:
+the others are spared that work. None compiles (`torch.compile`).
+
+Each takes the data and calls `step()` after each step of the optimiser.
+"""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import keras
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from cae_keras.bench.networks import stock_autoencoder, torch_autoencoder
+from cae_keras.config import CAEConfig, Recipe
+from cae_keras.data import Mnist
+from cae_keras.images import to_float
+from cae_keras.progress import relayed
+from cae_keras.training import one_thread, train
+
+BATCH = Recipe().batch_size
+RATE = 1e-3  # Adam's learning rate in Keras and PyTorch, where nobody sets another
+EPOCHS = 1_000  # longer than any window
+FORMATS = (torch.contiguous_format, torch.channels_last)
+TRIALS, TRIAL_STEPS = 6, 5
+
+
+def whole_batches(mnist: Mnist) -> Mnist:
+    """Returns as many training images as fill whole batches, and one of the others."""
+    images = len(mnist.x_train) // BATCH * BATCH
+    one = mnist.x_val[:1], mnist.y_val[:1], mnist.x_test[:1], mnist.y_test[:1]
+    return Mnist(mnist.x_train[:images], mnist.y_train[:images], *one)
+
+
+def stock_keras(data: Mnist, step: Callable[[], None]):
+    """(a) Keras' own layers, optimiser, loss and `fit` on arrays, as in its guides."""
+    x = to_float(data.x_train)
+    network = stock_autoencoder()
+    network.compile(keras.optimizers.Adam(RATE), loss="binary_crossentropy")
+    counting = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: step()
+    )
+    network.fit(x, x, batch_size=BATCH, epochs=EPOCHS, callbacks=[counting], verbose=0)
+
+
+def tutorial_torch(data: Mnist, step: Callable[[], None]):
+    """(b) Eager PyTorch as in its tutorials: images are transformed one by one."""
+    network = nn.Sequential(torch_autoencoder(), nn.Sigmoid())
+    optimizer = torch.optim.Adam(network.parameters(), RATE)
+    images = Digits(data.x_train, data.y_train)
+    loader = DataLoader(images, batch_size=BATCH, shuffle=True)
+    while True:
+        tutorial_epoch(network, loader, optimizer, step)
+
+
+def tutorial_epoch(
+    network: nn.Module,
+    loader: DataLoader,
+    optimizer: torch.optim.Optimizer,
+    step: Callable[[], None],
+) -> float:
+    """Trains for one epoch; returns the mean loss."""
+    total = 0.0
+    for images, _ in loader:
+        optimizer.zero_grad()
+        loss = functional.binary_cross_entropy(network(images), images)
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+        step()
+    return total / len(loader)
+
+
+class Digits(Dataset):
+    """Images and labels one by one; an image becomes what `ToTensor` makes of it."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray):
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        image = torch.tensor(self.images[i]).permute(2, 0, 1)
+        return image.float().div(255), int(self.labels[i])
+
+
+def careful_torch(data: Mnist, step: Callable[[], None]):
+    """(c) Eager PyTorch with care: nothing is done twice, or for one image alone.
+
+    All images lie in memory as a float tensor, a batch is cut out at once, the loss is
+    computed from logits and stays a tensor, Adam is fused, and the memory format is the
+    faster one, which a trial finds.
+    """
+    x = to_float(data.x_train)
+    for _ in careful_steps(x, faster_format(x)):
+        step()
+
+
+def careful_torch_one_thread(data: Mnist, step: Callable[[], None]):
+    """(c) on one torch thread, beside which (d) is put."""
+    with one_thread():
+        careful_torch(data, step)
+
+
+def careful_steps(x: np.ndarray, memory_format: torch.memory_format) -> Iterator[None]:
+    """Trains without end, and yields after each step."""
+    network = torch_autoencoder().to(memory_format=memory_format)
+    images = torch.from_numpy(x)  # (n, 28, 28, 1), the layout of channels_last
+    if memory_format == torch.channels_last:
+        images = images.movedim(-1, 1)
+    else:
+        images = images.reshape(-1, 1, *images.shape[1:3])
+    optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
+    while True:
+        total = torch.zeros(())
+        for chosen in torch.randperm(len(images)).split(BATCH):
+            batch = images[chosen]
+            optimizer.zero_grad(set_to_none=True)
+            logits = network(batch)
+            loss = functional.binary_cross_entropy_with_logits(logits, batch)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()  # for the epoch's mean, without waiting for it
+            yield
+
+
+def faster_format(x: np.ndarray) -> torch.memory_format:
+    """Returns the format in which a few steps take less time, tried in turns."""
+    loops = {one: careful_steps(x, one) for one in FORMATS}
+    seconds = {one: [] for one in FORMATS}
+    for trial in range(TRIALS):
+        for one in FORMATS[:: -1 if trial % 2 else 1]:
+            start = time.perf_counter()
+            for _ in itertools.islice(loops[one], TRIAL_STEPS):
+                pass
+            seconds[one].append(time.perf_counter() - start)
+    return min(FORMATS, key=lambda one: statistics.median(seconds[one]))
+
+
+def project(data: Mnist, step: Callable[[], None]):
+    """(d), and (e) side by side: `cae_keras.train`, as pages call it.
+
+    The recipe is the book's, of 1,000 epochs instead of 10, so that it does not end; as
+    many steps as in the book's lead up to the peak of the learning rate.
+    """
+    book = Recipe()
+    recipe = replace(
+        book,
+        images=len(data.x_train),
+        epochs=EPOCHS,
+        warmup=book.warmup * book.epochs / EPOCHS,
+    )
+    with relayed(step):
+        train(CAEConfig(), recipe, 0, data)

@@ -1,0 +1,162 @@
+"""Fair contenders: the same network in Keras, PyTorch and here, loops that learn, and a limit from counted operations."""
+
+import time
+from pkgutil import resolve_name
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from cae_keras import CAEConfig, bce, build_autoencoder, to_float
+from cae_keras.bench import contenders, limit
+from cae_keras.bench.networks import stock_autoencoder, torch_autoencoder
+from cae_keras.cost import cost
+from cae_keras.fit import binary_crossentropy
+
+
+class Enough(Exception):
+    """Stops a training that has no end."""
+
+
+@pytest.fixture
+def digits(tiny):
+    return contenders.whole_batches(tiny)
+
+
+def only(steps):
+    """Returns what to call after each step: it counts, and stops the training after so many."""
+    done = []
+
+    def step():
+        done.append(1)
+        if len(done) == steps:
+            raise Enough
+
+    return step
+
+
+class TestNetworks:
+    def as_torch(self, weights):
+        """Returns Keras' weights as PyTorch has them: outputs first, channels before rows and columns."""
+        kernels, biases = list(weights[::2]), list(weights[1::2])
+        kernels[3] = (
+            kernels[3].reshape(4, 4, 64, 32).transpose(3, 2, 0, 1).reshape(32, -1)
+        )
+        kernels[4] = (
+            kernels[4].reshape(32, 4, 4, 64).transpose(3, 1, 2, 0).reshape(-1, 32)
+        )
+        biases[4] = biases[4].reshape(4, 4, 64).transpose(2, 0, 1).ravel()
+        kernels = [k.transpose(3, 2, 0, 1) if k.ndim == 4 else k for k in kernels]
+        return [torch.tensor(w) for pair in zip(kernels, biases, strict=True) for w in pair]  # fmt: skip
+
+    def test_with_the_same_weights_all_three_give_the_same_images(self, mnist):
+        images = to_float(mnist.x_test[:20])
+        ours, stock, plain = build_autoencoder(), stock_autoencoder(), torch_autoencoder()  # fmt: skip
+        rng = np.random.default_rng(0)  # biases too are not 0
+        weights = [rng.normal(0, 0.1, w.shape).astype("f4") for w in ours.get_weights()]
+        ours.set_weights(weights)
+        stock.set_weights(weights)
+        for parameter, weight in zip(plain.parameters(), self.as_torch(weights), strict=True):  # fmt: skip
+            parameter.data = weight
+        expected = ours.predict(images, verbose=0)
+        assert expected.std() > 0.01
+        found = plain(torch.from_numpy(images).movedim(-1, 1)).sigmoid().movedim(1, -1)
+        assert np.allclose(expected, found.detach(), atol=1e-6)
+        assert np.allclose(expected, stock.predict(images, verbose=0), atol=1e-6)
+
+    def test_the_stock_network_has_nothing_of_ours(self):
+        network = stock_autoencoder()
+        modules = {type(part).__module__.split(".")[0] for part in (network, *network.layers)}  # fmt: skip
+        assert modules == {"keras"}
+        assert network.count_params() == build_autoencoder().count_params() == 137_441
+        assert sum(w.numel() for w in torch_autoencoder().parameters()) == 137_441
+
+
+class TestLimit:
+    def test_counted_operations_are_those_of_the_formula(self):
+        """Two a multiply-accumulate; forwards, for the weights, for the inputs of all layers but the first."""
+        first = 14**2 * 4**2 * 1 * 32
+        formula = 2 * (3 * cost(CAEConfig())["macs"] - first)
+        assert limit.flops_per_image() == formula
+
+    @pytest.mark.parametrize("build", [build_autoencoder, stock_autoencoder])
+    def test_our_step_and_that_of_stock_keras_take_as_many(self, build):
+        network, images = build(), torch.zeros((3, 28, 28, 1))
+        with FlopCounterMode(display=False) as counter:
+            binary_crossentropy(images, network(images)).backward()
+        assert counter.get_total_flops() == 3 * limit.flops_per_image()
+
+    def test_a_matrix_product_has_two_operations_for_each_of_n_cubed(self, monkeypatch):
+        now = iter(range(100))
+        clock = SimpleNamespace(perf_counter=lambda: next(now))  # a second a look
+        monkeypatch.setattr(limit, "time", clock)
+        assert limit.gemm_gflops(5, side=100) == pytest.approx(2 * 100**3 / 1e9)
+        assert 5 < next(now) < 10
+
+
+class TestContenders:
+    @pytest.mark.parametrize("memory_format", contenders.FORMATS)
+    @pytest.mark.parametrize("name", ["tutorial_torch", "careful_torch"])
+    def test_the_loops_in_pytorch_learn(self, name, memory_format, digits, monkeypatch):
+        torch.manual_seed(0)
+        network = torch_autoencoder()
+        monkeypatch.setattr(contenders, "torch_autoencoder", lambda: network)
+        monkeypatch.setattr(contenders, "faster_format", lambda x: memory_format)
+
+        def error():
+            x = torch.from_numpy(to_float(digits.x_train)).movedim(-1, 1)
+            with torch.no_grad():
+                return bce(x[:, 0, ..., None].numpy(), network(x).sigmoid()[:, 0, ..., None].numpy())  # fmt: skip
+
+        assert error() > 0.65
+        with pytest.raises(Enough):
+            getattr(contenders, name)(digits, only(40))
+        assert error() < 0.35
+
+    @pytest.mark.parametrize(
+        "name, builder",
+        [
+            ("stock_keras", "cae_keras.bench.contenders.stock_autoencoder"),
+            ("project", "cae_keras.training.build_autoencoder"),
+        ],
+    )
+    def test_so_do_those_in_keras(self, name, builder, digits, monkeypatch):
+        keras.utils.set_random_seed(0)
+        networks, build = [], resolve_name(builder)
+        monkeypatch.setattr(builder, lambda *given: networks.append(build(*given)) or networks[-1])  # fmt: skip
+        with pytest.raises(Enough):
+            getattr(contenders, name)(digits, only(40))
+        x = to_float(digits.x_train)
+        assert bce(x, networks[0].predict(x, verbose=0)) < 0.35
+
+    def test_one_thread_is_one_thread(self, digits, monkeypatch):
+        seen, before = [], torch.get_num_threads()
+        monkeypatch.setattr(contenders, "careful_torch", lambda *_: seen.append(torch.get_num_threads()))  # fmt: skip
+        contenders.careful_torch_one_thread(digits, lambda: None)
+        assert seen == [1]
+        assert torch.get_num_threads() == before
+
+    @pytest.mark.parametrize("fast", contenders.FORMATS)
+    def test_the_trial_finds_the_faster_format(self, fast, monkeypatch):
+        def steps(x, memory_format):
+            while True:
+                time.sleep(0.0 if memory_format == fast else 0.01)
+                yield
+
+        monkeypatch.setattr(contenders, "careful_steps", steps)
+        assert contenders.faster_format(None) == fast
+
+    def test_an_image_is_transformed_as_to_tensor_does(self, tiny):
+        images = contenders.Digits(tiny.x_train, tiny.y_train)
+        image, label = images[7]
+        assert image.shape == (1, 28, 28)
+        assert image.dtype == torch.float32
+        assert np.array_equal(image[0], tiny.x_train[7, :, :, 0] / np.float32(255))
+        assert (label, len(images)) == (tiny.y_train[7], 300)
+
+    def test_all_get_whole_batches(self, digits):
+        assert len(digits.x_train) == 256
+        assert len(digits.x_val) == 1
