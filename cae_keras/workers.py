@@ -163,7 +163,7 @@ class _Workers:
         self.attempts[key] += 1
         work = _work, task, data, self._steps_file(key)
         work[-1].write_bytes(b"")
-        with _deaf_to_ctrl_c():
+        with deaf_to_ctrl_c():
             try:
                 future = self.free[-1].submit(*work)
             except BrokenProcessPool:  # it died with nothing to do
@@ -221,7 +221,7 @@ def _executor() -> loky.ProcessPoolExecutor:
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c():
+def deaf_to_ctrl_c():
     """Holds Ctrl-C back; a worker started inside never hears it: the caller ends it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
