@@ -1,0 +1,93 @@
+"""From rates by rounds to medians and ratios, or to why there are none."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+SPREAD = 0.10  # a contender whose rates spread more is no result
+SHARE = 0.90  # nor is one that had less of its processors' time
+RATIOS = {
+    "e/a": ("all_workers", "stock_keras"),
+    "e/b": ("all_workers", "tutorial_torch"),
+    "e/c": ("all_workers", "careful_torch"),
+    "d/c": ("one_worker", "careful_torch_one_thread"),
+    "e/limit": ("all_workers", "limit_images_per_s"),
+}
+
+
+def summary(
+    rates: Mapping[str, Sequence[float]],
+    shares: Mapping[str, Sequence[float]],
+    flops: float,
+) -> dict:
+    """Sums up rates that were measured in rounds.
+
+    What slows the machine in a round slows all contenders of that round; so a ratio is
+    taken in each round, and the median of them is the result.
+
+    Args:
+        rates: For each contender, images per second in each round; and `gemm_gflops`.
+        shares: For each contender that runs on one thread a process: how much of a
+            processor each process had, in each round.
+        flops: Operations an image.
+
+    Returns:
+        For each contender the median of its rates; `gemm_gflops`, `flops_per_image`
+        and `limit_images_per_s`; `spread`, the distance between the quartiles over the
+        median; `cpu_share`, the median of the shares; `noisy`, a reason for each
+        contender whose rates spread too much or that had too little of its processors;
+        `ratios`, None if any is noisy; `rounds`.
+    """
+    limits = [1e9 * gflops / flops for gflops in rates["gemm_gflops"]]
+    rates = {**rates, "limit_images_per_s": limits}
+    spreads = {name: spread(values) for name, values in rates.items()}
+    had = {name: statistics.median(values) for name, values in shares.items()}
+    noisy = noise(spreads, had)
+    return {
+        **{name: statistics.median(values) for name, values in rates.items()},
+        "flops_per_image": flops,
+        "ratios": None if noisy else ratios(rates),
+        "noisy": noisy,
+        "spread": spreads,
+        "cpu_share": had,
+        "rounds": len(limits),
+    }
+
+
+def spread(values: Sequence[float]) -> float:
+    """Returns the distance between the quartiles over the median.
+
+    Example:
+        >>> spread([90, 98, 100, 102, 500])
+        0.04
+    """
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return (high - low) / middle
+
+
+def ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Returns the median over rounds of each ratio in `RATIOS`."""
+    return {
+        ratio: statistics.median(
+            one / other for one, other in zip(rates[ours], rates[theirs], strict=True)
+        )
+        for ratio, (ours, theirs) in RATIOS.items()
+    }
+
+
+def noise(spreads: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, str]:
+    """Returns what is wrong with each contender with which something is.
+
+    Example:
+        >>> noise({"a": 0.02, "b": 0.3}, {"a": 0.97})
+        {'b': 'its rates spread by 30 %, at most 10 % are allowed'}
+    """
+    noisy = {
+        name: f"its rates spread by {value:.0%}, at most {SPREAD:.0%} are allowed"
+        for name, value in spreads.items()
+        if not value <= SPREAD
+    }
+    for name, value in shares.items():
+        if not value >= SHARE and name not in noisy:
+            reason = f"it had its processors for {value:.0%} of the time, at least"
+            noisy[name] = f"{reason} {SHARE:.0%} are needed"
+    return {name: reason.replace("%", " %") for name, reason in noisy.items()}
