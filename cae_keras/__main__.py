@@ -1,4 +1,7 @@
-"""`python -m cae_keras train` trains the study, `… report` lists its runs."""
+"""`python -m cae_keras train` trains the study, `… report` lists its runs.
+
+`… bench` measures how fast this machine trains.
+"""
 
 import argparse
 import json
@@ -9,6 +12,7 @@ import time
 from tabulate import tabulate
 
 from cae_keras.baselines import fit_pca
+from cae_keras.bench import measure_speed, quality_text, speed_text, time_to_quality
 from cae_keras.data import load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.floor import FLOOR, RULE, choose, pca_errors
@@ -22,18 +26,18 @@ from cae_keras.study import measure, run
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns 0, or 1 (failed), 2 (bad argument), 130 (stopped)."""
     asked = _parser().parse_args(arguments)
+    kept = "" if asked.command is _bench else "; finished runs are kept"
     try:
-        asked.command(asked)
+        return asked.command(asked) or 0
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
-        print(f"error: {error}; finished runs are kept", file=sys.stderr)
+        print(f"error: {error}{kept}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; finished runs are kept, and not trained again")
+        print(f"\nstopped{kept and kept + ', and not trained again'}")
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +61,15 @@ def _parser() -> argparse.ArgumentParser:
         help="instead, write results.json and the table in README.md; trains nothing",
     )
     listing.set_defaults(command=_report)
+    bench = commands.add_parser("bench", help="measure how fast this machine trains")
+    bench.add_argument("--json", action="store_true", help="as JSON")
+    bench.add_argument(
+        "--quality",
+        action="store_true",
+        help="how long the book's recipe and the published one take, and how good they "
+        "get",
+    )
+    bench.set_defaults(command=_bench)
     return parser
 
 
@@ -106,6 +119,16 @@ def _report(asked):
         return
     rows = [{name: row[name] for name in row if name != "history"} for row in rows]
     print(tabulate(rows, headers="keys", floatfmt=".5g") or "no run in the store")
+
+
+def _bench(asked) -> int:
+    """Prints a benchmark; returns 1 if the machine was too noisy for a result."""
+    measure, text = measure_speed, speed_text
+    if asked.quality:
+        measure, text = time_to_quality, quality_text
+    found = measure(load_mnist())
+    print(json.dumps(found, indent=1) if asked.json else text(found))
+    return 1 if found.get("noisy") else 0
 
 
 def _finite(value):
