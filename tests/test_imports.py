@@ -44,7 +44,8 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
         "config", "cost", "data", "images", "metrics", "progress", "reader", "runs", "smoothness",
         "store", "training",
     },
-    "workers": {"config", "data", "progress", "store"},
+    "pools": {"config", "data", "progress", "store"},
+    "workers": {"data", "pools", "progress", "store"},
     "study": {
         "config", "data", "experiments", "reader", "runs", "store", "tasks", "training",
         "workers",

@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 from fake_tasks import Fake, alive, begun, gone, pids
 
-from cae_keras import CAEConfig, Recipe, workers
+from cae_keras import CAEConfig, Recipe, pools
+from cae_keras.pools import Workers, number_of_workers
+from cae_keras.progress import progress_bar
 from cae_keras.store import Store, task_key
 from cae_keras.tasks import Training
-from cae_keras.workers import complete, number_of_workers
+from cae_keras.workers import complete
 
 RECIPE = Recipe(images=128, epochs=2)
 REAL = [Training(CAEConfig(filters=(4, 8), latent_dim=4), RECIPE, s) for s in (0, 1)]
@@ -30,15 +32,15 @@ import multiprocessing, os, sys
 from pathlib import Path
 import loky
 import cae_keras
-from cae_keras import __main__ as command_line, workers
+from cae_keras import __main__ as command_line, pools, workers
 from fake_tasks import Fake
 
 folder = Path(sys.argv[1])
 data = cae_keras.load_mnist()
 """
 FORKED = """
-workers._executor = lambda: loky.ProcessPoolExecutor(
-    1, context=multiprocessing.get_context("fork"), initializer=workers._begin, initargs=(os.getpid(),)
+pools._executor = lambda: loky.ProcessPoolExecutor(
+    1, context=multiprocessing.get_context("fork"), initializer=pools._begin, initargs=(os.getpid(),)
 )
 """
 STOPPED = """
@@ -59,11 +61,11 @@ def forked(monkeypatch):
         return loky.ProcessPoolExecutor(
             1,
             context=multiprocessing.get_context("fork"),
-            initializer=workers._begin,
+            initializer=pools._begin,
             initargs=(os.getpid(),),
         )
 
-    monkeypatch.setattr(workers, "_executor", executor)
+    monkeypatch.setattr(pools, "_executor", executor)
 
 
 @pytest.fixture
@@ -241,7 +243,7 @@ class TestAWorkerDies:
     def test_one_that_was_idle_is_replaced(self, tiny, tmp_path, two):
         """Here the second task becomes free when its worker has been dead for long."""
         first, second = Fake("first", tmp_path), Fake("second", tmp_path)
-        pool = workers._Workers(1, workers.progress_bar)
+        pool = Workers(1, progress_bar)
         pool.bar = type("Bar", (), {"n": 0, "refresh": lambda self: None})()
         with pool:
             for task in (first, second):
@@ -276,12 +278,12 @@ class TestATaskFails:
     def test_one_that_is_finished_in_the_same_moment_is_kept(
         self, tiny, tmp_path, two, monkeypatch
     ):
-        real_wait = workers.wait
+        real_wait = pools.wait
 
         def wait_for_both(futures, *_):
             return real_wait(futures)
 
-        monkeypatch.setattr(workers, "wait", wait_for_both)
+        monkeypatch.setattr(pools, "wait", wait_for_both)
         several = [Fake("faulty", tmp_path, fails=True), Fake("good", tmp_path)]
         with pytest.raises(ZeroDivisionError):
             complete(several, tiny)
@@ -358,7 +360,7 @@ class TestTwoCallers:
     ):
         monkeypatch.setenv("CAE_WORKERS", count)
         monkeypatch.setenv("CAE_PROGRESS", str(tmp_path / "progress"))
-        monkeypatch.setattr(workers, "POLL", 0.1)
+        monkeypatch.setattr(pools, "POLL", 0.1)
         tasks = [Fake(name, tmp_path) for name in "ab"]
         keys = [task_key(task, tiny) for task in tasks]
         store = Store()
@@ -391,7 +393,7 @@ class TestTheirNumber:
         assert number_of_workers() == 7
 
     def test_one_on_a_cuda_device(self, monkeypatch):
-        monkeypatch.setattr(workers.torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(pools.torch.cuda, "is_available", lambda: True)
         assert number_of_workers() == 1
 
     @pytest.mark.parametrize("count", ["0", "-1", "two", "1.5", " "])
