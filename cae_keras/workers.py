@@ -6,12 +6,29 @@ work costs only the tasks that were under way.
 
 import collections
 import contextlib
+import os
 from collections.abc import Sequence
 
+from cae_keras.config import count_from
 from cae_keras.data import Mnist
 from cae_keras.pools import Here, Workers, number_of_workers
 from cae_keras.progress import progress_bar
 from cae_keras.store import Entry, Store, Task, task_key
+
+BACKENDS = ("local", "ray")
+RAY = "2.60"  # the oldest version it was tried with
+
+
+def backend() -> str:
+    """Returns `CAE_BACKEND`, where tasks are done: `"local"`, the default, or `"ray"`.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    name = os.environ.get("CAE_BACKEND") or "local"
+    if name not in BACKENDS:
+        raise ValueError(f"CAE_BACKEND={name!r}: it must be one of {BACKENDS}")
+    return name
 
 
 def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
@@ -25,33 +42,30 @@ def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
         data: Where the images come from.
 
     Raises:
-        ValueError: If the store cannot be written.
+        ValueError: If the store cannot be written, or `CAE_BACKEND` or `CAE_WORKERS`
+            cannot be followed.
         RuntimeError: If a task has lost its worker three times.
     """
-    workers, store = number_of_workers(), Store()
+    on_ray, workers, store = backend() == "ray", number_of_workers(), Store()
     keys = [task_key(task, data) for task in tasks]
     entries = {key: store.read(key) for key in keys}
     missing = {
         key: task for key, task in zip(keys, tasks, strict=True) if entries[key] is None
     }
-    for key, entry in _do(missing, data, store, min(workers, len(missing))):
+    workers = None if on_ray else min(workers, len(missing))
+    for key, entry in _do(missing, data, store, workers):
         entries[key] = entry
     return [entries[key] for key in keys]
 
 
-def _do(missing: dict[str, Task], data: Mnist, store: Store, workers: int):
+def _do(missing: dict[str, Task], data: Mnist, store: Store, workers: int | None):
     """Yields `(key, entry)` for each missing task, in the order they are finished."""
     if not missing:
         return
-    steps = sum(task.steps for task in missing.values())
-    label = next(iter(missing.values())).label
-    if len(missing) > 1:
-        label = f"{len(missing)} × {label.split(',')[0]}, {workers} at a time"
     waiting, locks = collections.deque(missing), {}
-    with progress_bar(steps, label) as bar, contextlib.ExitStack() as stack:
-        pool = Here(bar) if workers == 1 else Workers(workers, bar)
+    with contextlib.ExitStack() as stack:
         stack.callback(lambda: [lock.release() for lock in locks.values()])
-        stack.enter_context(pool)
+        pool = stack.enter_context(_pool([*missing.values()], workers))
         while waiting or locks:
             for key in [waiting.popleft() for _ in range(len(waiting))]:
                 lock = store.lock(key) if pool.has_room() else None
@@ -70,3 +84,30 @@ def _do(missing: dict[str, Task], data: Mnist, store: Store, workers: int):
                 store.write(key, missing[key], entry)
                 yield key, entry
                 locks.pop(key).release()
+
+
+@contextlib.contextmanager
+def _pool(tasks: list[Task], workers: int | None):
+    """Yields what does the tasks: so many workers, or Ray; and shows how far it is."""
+    label = tasks[0].label
+    if len(tasks) > 1:
+        how = f"{workers} at a time" if workers else "on Ray"
+        label = f"{len(tasks)} × {label.split(',')[0]}, {how}"
+    with progress_bar(sum(task.steps for task in tasks), label) as bar:
+        if workers is None:
+            pool = _ray_tasks()(count_from("CAE_WORKERS"), bar)
+        else:
+            pool = Here(bar) if workers == 1 else Workers(workers, bar)
+        with pool:
+            yield pool
+
+
+def _ray_tasks():
+    """Returns the class for Ray, which nobody needs to have."""
+    try:
+        from cae_keras.ray_pool import RayTasks
+    except ImportError as error:
+        raise ValueError(
+            f"CAE_BACKEND='ray' needs Ray ({error}): pip install \"ray>={RAY}\""
+        ) from error
+    return RayTasks

@@ -25,8 +25,8 @@ def store_of_the_tests(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch, tmp_path):
     """Takes away what the caller may have set for a build; each test has a store of its own."""
-    for name in ("CAE_PRESET", "CAE_SEEDS", "CAE_PROGRESS", "CAE_WORKERS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("PRESET", "SEEDS", "PROGRESS", "WORKERS", "BACKEND"):
+        monkeypatch.delenv(f"CAE_{name}", raising=False)
     monkeypatch.setenv("CAE_RUNS", str(tmp_path / "runs"))
 
 

@@ -45,7 +45,8 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
         "store", "training",
     },
     "pools": {"config", "data", "progress", "store"},
-    "workers": {"data", "pools", "progress", "store"},
+    "ray_pool": {"data", "pools", "progress", "store"},
+    "workers": {"config", "data", "pools", "progress", "ray_pool", "store"},
     "study": {
         "config", "data", "experiments", "reader", "runs", "store", "tasks", "training",
         "workers",

@@ -416,6 +416,39 @@ class TestTheirNumber:
         assert complete([], tiny) == []
 
 
+class TestTheBackend:
+    @pytest.mark.parametrize("name", ["Ray", "dask", " "])
+    def test_an_unknown_one_is_refused_before_any_work(
+        self, tiny, tmp_path, monkeypatch, name
+    ):
+        monkeypatch.setenv("CAE_BACKEND", name)
+        with pytest.raises(ValueError, match="one of") as error:
+            complete([Fake("never", tmp_path)], tiny)
+        message = str(error.value)
+        assert f"CAE_BACKEND={name!r}" in message
+        assert "'local', 'ray'" in message
+        assert begun(tmp_path) == []
+
+    @pytest.mark.parametrize("name", ["", "local"])
+    def test_this_machine_unless_it_is_asked_for(
+        self, tiny, tmp_path, monkeypatch, name
+    ):
+        monkeypatch.setenv("CAE_BACKEND", name)
+        complete([Fake("here", tmp_path)], tiny)
+        assert pids(tmp_path) == {os.getpid()}
+
+    def test_without_ray_the_error_tells_how_to_install_it(
+        self, tiny, tmp_path, monkeypatch
+    ):
+        monkeypatch.setenv("CAE_BACKEND", "ray")
+        monkeypatch.setitem(sys.modules, "ray", None)
+        monkeypatch.delitem(sys.modules, "cae_keras.ray_pool", raising=False)
+        with pytest.raises(ValueError, match=r'pip install "ray>=') as error:
+            complete([Fake("never", tmp_path)], tiny)
+        assert "\n" not in str(error.value)
+        assert begun(tmp_path) == []
+
+
 def test_entries_come_back_in_the_order_of_the_tasks(tiny, tmp_path, two):
     """The last one is finished first."""
     tasks = [Fake("a", tmp_path, after=1), Fake("b", tmp_path)]
