@@ -24,6 +24,7 @@ from loky.process_executor import BrokenProcessPool
 
 from cae_keras.config import count_from
 from cae_keras.data import Mnist
+from cae_keras.device import device
 from cae_keras.progress import relayed
 from cae_keras.store import Entry, Task
 
@@ -39,6 +40,11 @@ def number_of_workers() -> int:
     """
     cores = 1 if torch.cuda.is_available() else loky.cpu_count()
     return count_from("CAE_WORKERS") or cores
+
+
+def done(task: Task, data: Mnist) -> Entry:
+    """Does a task, and notes on which device."""
+    return task.do(data)._replace(device=device())
 
 
 class Here:
@@ -68,7 +74,7 @@ class Here:
             return
         key, task, data = self.task
         with relayed(self.bar.update):
-            entry = task.do(data)
+            entry = done(task, data)
         self.task = None
         yield key, entry
 
@@ -193,4 +199,4 @@ def _begin(caller: int):
 def _work(task: Task, data: Mnist, steps: Path) -> Entry:
     """Does a task in a worker; the size of a file tells how many steps are done."""
     with open(steps, "ab", buffering=0) as file, relayed(partial(file.write, b".")):
-        return task.do(data)
+        return done(task, data)

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from cae_keras.data import Mnist
-from cae_keras.pools import ATTEMPTS, POLL
+from cae_keras.pools import ATTEMPTS, POLL, done
 from cae_keras.progress import relayed
 from cae_keras.store import Entry, Task
 
@@ -69,22 +69,23 @@ class RayTasks:
         self.steps_done += steps
 
     def finished(self) -> Iterator[tuple[str, Entry]]:
-        done, failed = [], None
+        ready, failed = [], None
         if self.busy:
-            done, _ = ray.wait([*self.busy], num_returns=len(self.busy), timeout=POLL)
+            ready, _ = ray.wait([*self.busy], num_returns=len(self.busy), timeout=POLL)
         else:  # all that is left is with another process
             time.sleep(POLL)
-        for reference in done:  # what is finished is kept first
+        for reference in ready:  # what is finished is kept first
             key, task = self.busy[reference]
             try:
-                values, arrays = ray.get(reference)
+                entry = ray.get(reference)
             except RayError as error:
                 failed = task, error
                 continue
             del self.busy[reference]
             self.steps_done += task.steps
             # Copied: what Ray gives lies in its memory, which `shutdown` takes away
-            yield key, Entry(values, tuple(np.array(array) for array in arrays))
+            arrays = tuple(np.array(array) for array in entry.arrays)
+            yield key, entry._replace(arrays=arrays)
         if failed:
             _fail(*failed)
         self._show()
@@ -124,7 +125,7 @@ def _work(task: Task, data: Mnist, versions: dict[str, str], key: str, counts) -
             counts.tell.remote(key, steps)
 
     with relayed(on_step):
-        return task.do(data)
+        return done(task, data)
 
 
 def _check(versions: dict[str, str]):

@@ -19,8 +19,8 @@ def report(store: Store, data: Mnist) -> list[dict]:
 
     Returns:
         Rows of `name`, `filters`, `latent_dim`, `batch_norm`, `activation`, `images`,
-        `epochs`, `peak_rate`, `seed`, `val_bce`, `seconds`, the measures (None where
-        nothing was measured), `valid`, and the `history`.
+        `epochs`, `peak_rate`, `seed`, `val_bce`, `seconds`, `device`, the measures
+        (None where nothing was measured), `valid`, and the `history`.
     """
     named = configurations(*EXPERIMENTS, *BEYOND)
     names = {config: name for name, config in named.items()}
@@ -60,6 +60,7 @@ def _row(key, task: Training, about, names: dict, measures: dict, data: Mnist) -
         "seed": task.seed,
         "val_bce": history["val_loss"][-1],
         "seconds": sum(history["seconds"]),
+        "device": about.get("device"),
         **{name: measures.get(name) for name in COLUMNS},
         "valid": task_key(task, data) == key,
         "history": history,

@@ -29,10 +29,11 @@ UNDECIDING = {
 
 
 class Entry(NamedTuple):
-    """What a task gave: values that JSON can hold, and arrays."""
+    """What a task gave: values that JSON can hold, arrays, and the device it ran on."""
 
     values: dict
     arrays: tuple[np.ndarray, ...]
+    device: str | None = None  # no part of the result, nor of its digest
 
 
 class Task(Protocol):
@@ -100,6 +101,7 @@ class Store:
             "values": entry.values,
             "digest": digest(entry),
             "key": key,
+            "device": entry.device,
         }
         temporary = self.folder / f"{key}.part"
         try:
@@ -218,4 +220,4 @@ def _load(path: Path | io.BytesIO) -> tuple[Entry, dict]:
     with np.load(path, allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         arrays = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
-    return Entry(about["values"], arrays), about
+    return Entry(about["values"], arrays, about.get("device")), about

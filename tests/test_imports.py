@@ -44,7 +44,8 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
         "config", "cost", "data", "images", "metrics", "progress", "reader", "runs", "smoothness",
         "store", "training",
     },
-    "pools": {"config", "data", "progress", "store"},
+    "device": set(),
+    "pools": {"config", "data", "device", "progress", "store"},
     "ray_pool": {"data", "pools", "progress", "store"},
     "workers": {"config", "data", "pools", "progress", "ray_pool", "store"},
     "study": {

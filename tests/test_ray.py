@@ -182,6 +182,7 @@ class TestTwoNodes:
         _, entries = done_on_ray
         assert all(len(entry.arrays) > 0 for entry in entries[:3])
         assert_same(entries[:4], done_here[1])
+        assert {entry.device for entry in entries} == {"cpu"}
 
     def test_equal_tasks_are_done_once(self, done_on_ray):
         folder, entries = done_on_ray

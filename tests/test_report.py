@@ -29,7 +29,7 @@ def kept(tmp_path, tiny):
         (CAEConfig(filters=(2, 3), latent_dim=5), 0),
     ]:
         task = Training(config, RECIPE, seed)
-        entry = Entry(history, (np.full(3, float(seed)),))
+        entry = Entry(history, (np.full(3, float(seed)),), "cpu")
         folder.write(task_key(task, tiny), task, entry)
     return folder
 
@@ -40,7 +40,7 @@ def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
     assert wide == {
         "name": "wide", "filters": "32-64-128", "latent_dim": 32, "batch_norm": False,
         "activation": "relu", "images": 64, "epochs": 3, "peak_rate": 4e-3, "seed": 1,
-        "val_bce": 0.2, "seconds": 3.5, "valid": True, "history": wide["history"],
+        "val_bce": 0.2, "seconds": 3.5, "device": "cpu", "valid": True, "history": wide["history"],
         **dict.fromkeys(COLUMNS),
     }  # fmt: skip
     assert wide["history"]["val_loss"] == [0.3, 0.2]
