@@ -19,13 +19,9 @@ from ray.exceptions import RayError, RayTaskError
 from cae_keras.data import Mnist
 from cae_keras.pools import ATTEMPTS, POLL, done
 from cae_keras.progress import relayed
-from cae_keras.store import Entry, Task
+from cae_keras.store import Entry, Task, task_key
 
-ENVIRONMENT = {  # of a worker
-    "py_modules": [str(Path(__file__).parent)],  # the code that the keys speak of
-    "excludes": ["mnist", "__pycache__"],
-    "env_vars": {"CUDA_VISIBLE_DEVICES": ""},
-}
+ALL_BUT_THE_PACKAGE = ["/*", "!/.", "!/cae_keras", "/cae_keras/mnist", "__pycache__"]
 
 
 class RayTasks:
@@ -43,7 +39,7 @@ class RayTasks:
     def __enter__(self):
         ray.init(
             _address(),
-            runtime_env=ENVIRONMENT,
+            runtime_env=_environment(),
             log_to_driver=False,  # or a page would show what a worker prints
             logging_level=logging.ERROR,
         )
@@ -61,9 +57,7 @@ class RayTasks:
     def submit(self, key: str, task: Task, data: Mnist):
         if self.data is None:
             self.data = ray.put(data)
-        versions = {package: version(package) for package in task.packages}
-        reference = _work.remote(task, self.data, versions, key, self.counts)
-        self.busy[reference] = key, task
+        self.busy[_work.remote(key, task, self.data, self.counts)] = key, task
 
     def skip(self, steps: int):
         self.steps_done += steps
@@ -112,9 +106,9 @@ class _Counts:
 
 
 @ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)
-def _work(task: Task, data: Mnist, versions: dict[str, str], key: str, counts) -> Entry:
+def _work(key: str, task: Task, data: Mnist, counts) -> Entry:
     """Does a task on a node; `counts` hears of its steps, twice a second at most."""
-    _check(versions)
+    _check(key, task, data)
     steps, told = 0, 0.0
 
     def on_step():
@@ -128,14 +122,27 @@ def _work(task: Task, data: Mnist, versions: dict[str, str], key: str, counts) -
         return done(task, data)
 
 
-def _check(versions: dict[str, str]):
-    """Raises a `ValueError` if a package is not of the version that the key names."""
-    for package, asked in versions.items():
-        if version(package) != asked:
-            raise ValueError(
-                f"{package}=={version(package)} on the Ray node "
-                f"{ray.util.get_node_ip_address()}: it must be {asked}, as here"
-            )
+def _check(key: str, task: Task, data: Mnist):
+    """Raises a `ValueError` if this node would do something else than was asked."""
+    if task_key(task, data) != key:
+        there = ", ".join(f"{name}=={version(name)}" for name in task.packages)
+        raise ValueError(
+            f"the Ray node {ray.util.get_node_ip_address()} has {there}: it must have "
+            "the packages of the caller"
+        )
+
+
+def _environment() -> dict:
+    """Returns what Ray makes of a worker; a new one each time, as Ray changes it.
+
+    With a working directory Ray does not look for code where the caller has it: another
+    version of this package may be there, on another machine.
+    """
+    return {
+        "working_dir": str(Path(__file__).parents[1]),
+        "excludes": ALL_BUT_THE_PACKAGE,
+        "env_vars": {"CUDA_VISIBLE_DEVICES": ""},
+    }
 
 
 def _address() -> str:
@@ -158,10 +165,12 @@ def _address() -> str:
 
 def _fail(task: Task, error: RayError):
     """Raises what a task raised, or says why Ray has given it up."""
-    if isinstance(error, RayTaskError):
-        error.cause.add_note(f"while {task.label}")
-        raise error.cause from error
-    reason = str(error).strip().partition("\n")[0]
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if not isinstance(cause, RayError):
+        cause.add_note(f"while {task.label}")
+        raise cause from error
+    reason = str(cause).strip().partition("\n")[0]
     raise RuntimeError(
-        f"{task.label}: given up by Ray, which tries {ATTEMPTS} times ({reason})"
+        f"{task.label}: given up by Ray, after {ATTEMPTS} attempts if its worker died: "
+        f"{reason}"
     ) from error

@@ -17,14 +17,14 @@ from fake_tasks import Fake, begun, gone, pids
 import cae_keras
 from cae_keras import CAEConfig, Recipe
 from cae_keras.progress import relayed
-from cae_keras.store import Entry
+from cae_keras.store import Entry, task_key
 from cae_keras.tasks import Measuring, Reading, Training
 from cae_keras.workers import complete
 
 ray = pytest.importorskip("ray", reason="Ray is not installed; it is an extra")
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from cae_keras import ray_pool  # noqa: E402
+from cae_keras import ray_pool, store  # noqa: E402
 
 RECIPE = Recipe(images=128, epochs=3)
 REAL = [Training(CAEConfig(filters=(4, 8), latent_dim=4), RECIPE, s) for s in (0, 1)]
@@ -80,6 +80,13 @@ class Meets(Fake):
             time.sleep(0.02)
         node = ray.get_runtime_context().get_node_id()
         return Entry({"node": node, "code": cae_keras.__file__}, ())
+
+
+class Bar:
+    n = 0
+
+    def refresh(self):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -229,19 +236,19 @@ class TestTwoNodes:
 
     def test_steps_are_told_while_a_task_is_under_way(self, on_ray, tiny, tmp_path):
         """The task has told its five steps, and waits for what will not come."""
-        bar = type("Bar", (), {"n": 0, "refresh": lambda self: None})()
+        bar, task = Bar(), Fake("waits", tmp_path, after=1)
         with ray_pool.RayTasks(None, bar) as pool:
-            pool.submit("key", Fake("waits", tmp_path, after=1), tiny)
+            pool.submit(task_key(task, tiny), task, tiny)
             until(lambda: [*pool.finished()] or bar.n > 0)
             assert 0 < bar.n <= 5
             assert len(pool.busy) == 1
         assert gone(pids(tmp_path), 30)
 
     def test_no_more_at_a_time_than_cae_workers(self, on_ray, tiny, tmp_path):
-        bar = type("Bar", (), {"n": 0, "refresh": lambda self: None})()
-        with ray_pool.RayTasks(1, bar) as pool:
+        task = Fake("alone", tmp_path)
+        with ray_pool.RayTasks(1, Bar()) as pool:
             assert pool.has_room()
-            pool.submit("key", Fake("alone", tmp_path), tiny)
+            pool.submit(task_key(task, tiny), task, tiny)
             assert not pool.has_room()
             until(lambda: [*pool.finished()])
             assert pool.has_room()
@@ -272,7 +279,9 @@ class TestAWorkerDies:
         dying = Fake("dying", tmp_path, deaths=99, after=1)
         other = Fake("other", tmp_path)
         late = Fake("late", tmp_path, after=9)
-        with pytest.raises(RuntimeError, match=r"pretending, dying.*3 times") as error:
+        with pytest.raises(
+            RuntimeError, match=r"pretending, dying.*3 attempts"
+        ) as error:
             complete([dying, other, late], tiny)
         assert "\n" not in str(error.value)
         assert begun(tmp_path).count("dying") == 3
@@ -296,10 +305,24 @@ def test_an_error_reaches_the_caller_and_what_is_finished_is_kept(
 
 
 def test_other_packages_on_a_node_are_refused(on_ray, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_pool, "version", lambda _: "0.1")
-    with pytest.raises(ValueError, match=r"it must be 0\.1") as error:
+    monkeypatch.setattr(store, "version", lambda _: "0.1")
+    with pytest.raises(ValueError, match="the packages of the caller") as error:
         complete([Fake("never", tmp_path)], tiny)
-    assert f"numpy=={np.__version__} on the Ray node 127.0.0." in str(error.value)
+    message = str(error.value)
+    assert message.startswith("the Ray node 127.0.0.")
+    assert f" has numpy=={np.__version__}: " in message
+    assert begun(tmp_path) == []
+
+
+def test_a_node_that_lacks_a_package_is_said_in_one_line(
+    on_ray, tiny, tmp_path, monkeypatch
+):
+    """Here it lacks this one, which was not sent; nor is it found where the caller has it."""
+    monkeypatch.setattr(ray_pool, "ALL_BUT_THE_PACKAGE", ["/*", "!/."])
+    with pytest.raises(RuntimeError, match="No module named 'cae_keras'") as error:
+        complete([Fake("never", tmp_path)], tiny)
+    assert str(error.value).startswith("pretending, never: ")
+    assert "\n" not in str(error.value)
     assert begun(tmp_path) == []
 
 
