@@ -70,7 +70,7 @@ class Upsample(keras.layers.Conv2DTranspose):
 
 @keras.saving.register_keras_serializable("cae_keras")
 class BatchNorm(keras.layers.BatchNormalization):
-    """A `BatchNormalization` in fewer passes: one for the statistics, one to apply them.
+    """A `BatchNormalization` in two passes: statistics, and what is done with them.
 
     It has the weights and, but for rounding, the outputs and moving statistics of
     Keras' layer. Torch's own routine is not used: on this memory layout its gradients
@@ -86,3 +86,10 @@ class BatchNorm(keras.layers.BatchNormalization):
             variance, mean = now
         scale = torch.rsqrt(variance + self.epsilon) * self.gamma.value
         return torch.addcmul(self.beta.value - mean * scale, x, scale)
+
+
+KERAS = {  # what each layer is a faster form of
+    Downsample: keras.layers.Conv2D,
+    Upsample: keras.layers.Conv2DTranspose,
+    BatchNorm: keras.layers.BatchNormalization,
+}

@@ -10,15 +10,17 @@ import torch
 from keras import layers
 
 from cae_keras.batch_norm import fold_batch_norm
-from cae_keras.layers import Upsample
+from cae_keras.layers import KERAS
 from cae_keras.runs import BATCH, Run
+
+NAMES = [kind.__name__ for kind in KERAS]
 
 
 def portable(run: Run) -> keras.Model:
     """Returns the trained autoencoder made of nothing but Keras' own layers.
 
-    Batch normalisation is folded into the convolutions, and each `Upsample` gives its
-    weights to the `Conv2DTranspose` that it is a faster form of.
+    Batch normalisation is folded into the convolutions, and each layer of this package
+    gives its weights to the layer of Keras that it is a faster form of.
 
     Args:
         run: The trained network.
@@ -38,14 +40,18 @@ def portable(run: Run) -> keras.Model:
         ['InputLayer', 'Dense', 'Reshape', 'Conv2DTranspose', 'Activation']
     """
     folded = fold_batch_norm(run)
-    model = keras.models.clone_model(folded, clone_function=_of_keras, recursive=True)
+    encoder, decoder = (
+        keras.models.clone_model(folded.get_layer(part), clone_function=_of_keras)
+        for part in ("encoder", "decoder")
+    )
+    images = keras.Input(encoder.input_shape[1:], name="images")
+    model = keras.Model(images, decoder(encoder(images)), name="autoencoder")
     model.set_weights(folded.get_weights())
     return model
 
 
 def _of_keras(layer: layers.Layer) -> layers.Layer:
-    kind = layers.Conv2DTranspose if isinstance(layer, Upsample) else type(layer)
-    return kind.from_config(layer.get_config())
+    return KERAS.get(type(layer), type(layer)).from_config(layer.get_config())
 
 
 def save_onnx(model: keras.Model, path: str | os.PathLike):
@@ -56,7 +62,7 @@ def save_onnx(model: keras.Model, path: str | os.PathLike):
         path: The file to write.
 
     Raises:
-        ValueError: If the model holds an `Upsample`, which the exporter does not know.
+        ValueError: If the model holds layers of this package: the exporter fails on them.
 
     Example:
         >>> import tempfile
@@ -67,8 +73,11 @@ def save_onnx(model: keras.Model, path: str | os.PathLike):
         ...     load_onnx(f"{folder}/flat.onnx")(np.zeros((2, 28, 28, 1), "f4")).shape
         (2, 784)
     """
-    if any(isinstance(layer, Upsample) for layer in _layers(model)):
-        raise ValueError(f"model={model.name!r} holds an Upsample: pass portable(run)")
+    ours = sorted({type(layer).__name__ for layer in _layers(model)} & set(NAMES))
+    if ours:
+        raise ValueError(
+            f"model={model.name!r} holds {', '.join(ours)}: pass portable(run)"
+        )
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: shapes that are the same anyway
         model(keras.ops.zeros((1, *model.input_shape[1:])))  # or Keras refuses
