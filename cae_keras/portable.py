@@ -62,7 +62,7 @@ def save_onnx(model: keras.Model, path: str | os.PathLike):
         path: The file to write.
 
     Raises:
-        ValueError: If the model holds layers of this package: the exporter fails on them.
+        ValueError: If the model holds layers of this package, not of Keras.
 
     Example:
         >>> import tempfile

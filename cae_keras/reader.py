@@ -13,11 +13,13 @@ from keras import layers
 
 from cae_keras.config import IMAGE_SHAPE, Recipe
 from cae_keras.data import Mnist
+from cae_keras.fit import Batches, FusedAdam
 from cae_keras.images import to_float
 from cae_keras.progress import progress_bar
 from cae_keras.training import (
     VALIDATION_BATCH,
     check_run,
+    keep_memory,
     one_cycle,
     one_thread,
 )
@@ -148,12 +150,13 @@ def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
         keras.utils.set_random_seed(int(seed))
         model = build_reader()
         model.compile(
-            optimizer=keras.optimizers.Adam(one_cycle(recipe)),
-            loss="sparse_categorical_crossentropy",
+            FusedAdam(one_cycle(recipe)), loss="sparse_categorical_crossentropy"
         )
+        labels = data.y_train[: recipe.images]
+        keep_memory()
         fitted = model.fit(
-            x, data.y_train[: recipe.images], batch_size=recipe.batch_size,
-            epochs=recipe.epochs, validation_data=(x_val, data.y_val),
+            Batches(x, labels, batch_size=recipe.batch_size), epochs=recipe.epochs,
+            shuffle=False, validation_data=(x_val, data.y_val),
             validation_batch_size=VALIDATION_BATCH, verbose=0,
             callbacks=[
                 keras.callbacks.LambdaCallback(

@@ -43,6 +43,7 @@ class Task(Protocol):
         kind: One word, such as `"run"`.
         label: What a progress bar says.
         steps: How many steps a progress bar sees.
+        effort: About as many steps of training take as long.
         code: Names of the package's modules that decide the result.
         packages: Names of the installed packages that decide it.
     """
@@ -50,6 +51,7 @@ class Task(Protocol):
     kind: str
     label: str
     steps: int
+    effort: int
     code: tuple[str, ...]
     packages: tuple[str, ...]
 

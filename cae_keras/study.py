@@ -49,16 +49,21 @@ def run(
     """
     data = data or load_mnist()
     tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    widest_first = sorted(  # so that no long run is left to the end
-        {task for several in tasks.values() for task in several},
-        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
-    )
+    widest_first = _widest_first(tasks)
     entries = complete(widest_first, data)
     found = dict(zip(widest_first, entries, strict=True))
     return {
         name: tuple(task.result(found[task]) for task in several)
         for name, several in tasks.items()
     }
+
+
+def _widest_first(tasks: Mapping[str, Sequence[Training]]) -> list[Training]:
+    """Returns the tasks in an order that leaves no long run to the end."""
+    return sorted(
+        {task for several in tasks.values() for task in several},
+        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
+    )
 
 
 def is_trained(

@@ -40,6 +40,8 @@ class Training:
     def steps(self) -> int:
         return self.recipe.steps
 
+    effort = steps
+
     def asked(self) -> dict:
         return asdict(self)
 
@@ -70,6 +72,8 @@ class Reading:
     def steps(self) -> int:
         return self.recipe.steps
 
+    effort = steps
+
     def asked(self) -> dict:
         return asdict(self)
 
@@ -95,6 +99,7 @@ class Measuring:
     kind: ClassVar = "measures"
     label: ClassVar = "measuring"
     steps: ClassVar = 1
+    effort: ClassVar = 140
     code: ClassVar = (
         *TRAINING,
         "runs",

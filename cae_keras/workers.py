@@ -7,7 +7,7 @@ work costs only the tasks that were under way.
 import collections
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cae_keras.config import count_from
 from cae_keras.data import Mnist
@@ -17,6 +17,7 @@ from cae_keras.store import Entry, Store, Task, task_key
 
 BACKENDS = ("local", "ray")
 RAY = "2.60"  # the oldest version it was tried with
+WORTH = 1_500  # steps of training: what takes fewer is not worth starting workers
 
 
 def backend() -> str:
@@ -52,6 +53,8 @@ def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
     missing = {
         key: task for key, task in zip(keys, tasks, strict=True) if entries[key] is None
     }
+    if not count_from("CAE_WORKERS") and _sum("effort", missing.values()) < WORTH:
+        workers = 1
     workers = None if on_ray else min(workers, len(missing))
     for key, entry in _do(missing, data, store, workers):
         entries[key] = entry
@@ -93,13 +96,17 @@ def _pool(tasks: list[Task], workers: int | None):
     if len(tasks) > 1:
         how = f"{workers} at a time" if workers else "on Ray"
         label = f"{len(tasks)} × {label.split(',')[0]}, {how}"
-    with progress_bar(sum(task.steps for task in tasks), label) as bar:
+    with progress_bar(_sum("steps", tasks), label) as bar:
         if workers is None:
             pool = _ray_tasks()(count_from("CAE_WORKERS"), bar)
         else:
             pool = Here(bar) if workers == 1 else Workers(workers, bar)
         with pool:
             yield pool
+
+
+def _sum(what: str, tasks: Iterable[Task]) -> int:
+    return sum(getattr(task, what) for task in tasks)
 
 
 def _ray_tasks():

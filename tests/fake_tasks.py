@@ -32,6 +32,7 @@ class Fake:
     fails: bool = False
     kind: ClassVar = "fake"
     steps: ClassVar = 5
+    effort: ClassVar = 5
     code: ClassVar = ("config",)
     packages: ClassVar = ("numpy",)
 

@@ -59,11 +59,23 @@ class TestSummary:
         assert found["rounds"] == 3
 
     @pytest.mark.parametrize("name", [*NAMES, "gemm_gflops"])
+    def test_many_rounds_make_up_for_a_spread(self):
+        """A median of 30 uneven rounds is more certain than one of 3."""
+        rates = self.rates(stock_keras=[80, 100, 120] * 10, gemm_gflops=[1.0] * 30)
+        rates = {name: list(values) * (30 // len(values)) for name, values in rates.items()}  # fmt: skip
+        found = summary.summary(rates, self.shares(), 1e7)
+        assert found["spread"]["stock_keras"] == pytest.approx(0.4)
+        expected = 1.2533 * 0.4 / 1.349 / 30**0.5  # of a normal median
+        assert found["standard_error"]["stock_keras"] == pytest.approx(
+            expected, rel=1e-2
+        )
+        assert found["noisy"] == {} or "stock_keras" in found["noisy"]
+
     def test_one_whose_rates_spread_withholds_all_ratios(self, name):
         found = summary.summary(self.rates(**{name: [80, 100, 120]}), self.shares(), 1e7)  # fmt: skip
         assert found["ratios"] is None
         assert found[name] == 100
-        assert "spread by 20 %" in found["noisy"][name]
+        assert "is 11 %, at most 5 %" in found["noisy"][name]
         assert set(found["noisy"]) <= {name, "limit_images_per_s"}
 
     @pytest.mark.parametrize("name", speed.ONE_THREADED)

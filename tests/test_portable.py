@@ -118,7 +118,7 @@ class TestOnnx:
         assert capfd.readouterr() == ("", "")
 
     def test_refuses_what_the_exporter_does_not_know(self, run, tmp_path):
-        said = r"model='autoencoder' holds an Upsample: pass portable\(run\)"
+        said = r"model='autoencoder' holds .*Upsample: pass portable\(run\)"
         with pytest.raises(ValueError, match=said):
             save_onnx(run.autoencoder, tmp_path / "model.onnx")
         assert not list(tmp_path.iterdir())

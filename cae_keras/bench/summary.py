@@ -1,9 +1,10 @@
 """From rates by rounds to medians and ratios, or to why there are none."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-SPREAD = 0.10  # a contender whose rates spread more is no result
+ERROR = 0.05  # of a median; a contender whose median is less certain is no result
 SHARE = 0.90  # nor is one that had less of its processors' time
 RATIOS = {
     "e/a": ("all_workers", "stock_keras"),
@@ -33,21 +34,24 @@ def summary(
     Returns:
         For each contender the median of its rates; `gemm_gflops`, `flops_per_image`
         and `limit_images_per_s`; `spread`, the distance between the quartiles over the
-        median; `cpu_share`, the median of the shares; `noisy`, a reason for each
-        contender whose rates spread too much or that had too little of its processors;
-        `ratios`, None if any is noisy; `rounds`.
+        median; `standard_error`, that of the median, as a share of it; `cpu_share`, the
+        median of the shares; `noisy`, a reason for each contender whose median is too
+        uncertain or that had too little of its processors; `ratios`, None if any is
+        noisy; `rounds`.
     """
     limits = [1e9 * gflops / flops for gflops in rates["gemm_gflops"]]
     rates = {**rates, "limit_images_per_s": limits}
     spreads = {name: spread(values) for name, values in rates.items()}
+    errors = {name: standard_error(values) for name, values in rates.items()}
     had = {name: statistics.median(values) for name, values in shares.items()}
-    noisy = noise(spreads, had)
+    noisy = noise(errors, had)
     return {
         **{name: statistics.median(values) for name, values in rates.items()},
         "flops_per_image": flops,
         "ratios": None if noisy else ratios(rates),
         "noisy": noisy,
         "spread": spreads,
+        "standard_error": errors,
         "cpu_share": had,
         "rounds": len(limits),
     }
@@ -64,6 +68,19 @@ def spread(values: Sequence[float]) -> float:
     return (high - low) / middle
 
 
+def standard_error(values: Sequence[float]) -> float:
+    """Returns the standard error of the median over the median, by the quartiles.
+
+    For n normal values it is √(π / 2n) standard deviations, each of which is 1 / 1.35
+    of the distance between the quartiles.
+
+    Example:
+        >>> round(standard_error([90, 98, 100, 102, 500]), 4)
+        0.0166
+    """
+    return math.sqrt(math.pi / 2 / len(values)) * spread(values) / 1.35
+
+
 def ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Returns the median over rounds of each ratio in `RATIOS`."""
     return {
@@ -74,17 +91,18 @@ def ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
     }
 
 
-def noise(spreads: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, str]:
+def noise(errors: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, str]:
     """Returns what is wrong with each contender with which something is.
 
     Example:
         >>> noise({"a": 0.02, "b": 0.3}, {"a": 0.97})
-        {'b': 'its rates spread by 30 %, at most 10 % are allowed'}
+        {'b': 'the standard error of its median is 30 %, at most 5 % are allowed'}
     """
     noisy = {
-        name: f"its rates spread by {value:.0%}, at most {SPREAD:.0%} are allowed"
-        for name, value in spreads.items()
-        if not value <= SPREAD
+        name: f"the standard error of its median is {value:.0%}, at most {ERROR:.0%} "
+        "are allowed"
+        for name, value in errors.items()
+        if not value <= ERROR
     }
     for name, value in shares.items():
         if not value >= SHARE and name not in noisy:

@@ -20,23 +20,24 @@ with one thread."""
 def speed_text(found: dict) -> str:
     """Returns what `measure_speed` found as a table and some lines."""
     rows = [
-        [label, f"{found[name]:,.0f}", _percent(found["spread"][name])]
+        [label, f"{found[name]:,.0f}", *_noise(found, name)]
         for name, label in LABELS.items()
     ]
     product = f"{found['gemm_gflops']:.0f} GFLOP/s"
     flops = f"{found['flops_per_image'] / 1e6:.1f} MFLOP an image"
     limit = f"(f) limit: {product} over {flops}"
-    limit_spread = _percent(found["spread"]["gemm_gflops"])
-    rows.append([limit, f"{found['limit_images_per_s']:,.0f}", limit_spread])
+    noise = _noise(found, "gemm_gflops")
+    rows.append([limit, f"{found['limit_images_per_s']:,.0f}", *noise])
     seconds = found["startup_seconds"]
     about = found["machine"]
     versions = ", ".join(f"{name} {about[name]}" for name in ("keras", "torch"))
     return "\n".join([
         f"{about['processor']}, {found['cores']} cores, {versions}, {about['date']}",
-        f"medians of {found['rounds']} rounds of {found['window_seconds']:g} s",
+        f"medians of {found['rounds']} rounds of {found['window_seconds']:g} s; spread "
+        "between quartiles, standard error of the median",
         "",
-        tabulate(rows, ["", "images/s", "spread"], disable_numparse=True,
-                 colalign=("left", "right", "right")),
+        tabulate(rows, ["", "images/s", "spread", "error"], disable_numparse=True,
+                 colalign=("left", "right", "right", "right")),
         "",
         CONDITIONS,
         "",
@@ -65,6 +66,10 @@ def quality_text(found: dict) -> str:
     rows = [[labels[name], *values.values()] for name, values in found.items()]
     headers = ["", "test BCE", "seconds", "threads"]
     return tabulate(rows, headers, floatfmt=("", ".4f", ".0f", ".0f"))
+
+
+def _noise(found: dict, name: str) -> list[str]:
+    return [_percent(found[which][name]) for which in ("spread", "standard_error")]
 
 
 def _percent(share: float) -> str:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from multiprocessing import connection
 
 from cae_keras.data import Mnist
-from cae_keras.training import keep_memory
 from cae_keras.pools import deaf_to_ctrl_c
+from cae_keras.training import keep_memory
 
 SPAWN = multiprocessing.get_context("spawn")
 SETTLE = 0.5  # seconds at the start of a turn that do not count: caches are cold
