@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special  # scipy.stats would take half a second to import
+from scipy import special
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
@@ -192,12 +192,12 @@ def smallest_detectable(
         raise ValueError(f"n={n!r}: it must be a positive integer")
     if n == 1:
         return math.inf
-    from scipy import optimize  # a fifth of a second, and few pages call this
+    from scipy import optimize, stats  # half a second, and few pages call this
 
     limit = special.stdtrit(n - 1, (1 + level) / 2)
 
     def missing(shift):  # the power that is lacking; t is noncentral, by ± the shift
-        return power - np.sum(1 - special.nctdtr(n - 1, (shift, -shift), limit))
+        return power - stats.nct.sf(limit, n - 1, (shift, -shift)).sum()
 
     far = 1.0
     while missing(far) > 0:
