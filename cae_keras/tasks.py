@@ -99,7 +99,7 @@ class Measuring:
     kind: ClassVar = "measures"
     label: ClassVar = "measuring"
     steps: ClassVar = 1
-    effort: ClassVar = 140
+    effort: ClassVar = 170
     code: ClassVar = (
         *TRAINING,
         "runs",

@@ -299,6 +299,109 @@ def test_the_index_is_read_first_and_so_trains_the_whole_study(small_book):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+# A book of many pages
+
+
+TIMED = """---
+{head}kernelspec: {{name: python3, display_name: Python 3}}
+---
+# Page {name}
+
+```{{code-cell}} ipython3
+import os, time
+
+with open("times.txt", "a") as file:
+    print("{name}", "begins", time.time(), os.getpid(), file=file)
+{code}
+with open("times.txt", "a") as file:
+    print("{name}", "ends", time.time(), os.getpid(), file=file)
+```
+"""
+
+
+@pytest.fixture
+def many_pages(small_book):
+    """Seven pages; `index` is the last but one by the alphabet, `alone` the first."""
+    names = ["alone", "b", "c", "d", "e", "f"]
+    contents = "format: jb-book\nroot: index\nchapters:\n"
+    contents += "".join(f"  - file: {name}\n" for name in names)
+    for folder in (small_book, small_book / "book"):
+        (folder / "_toc.yml").write_text(contents)
+    for name in ["index", *names]:
+        head = "cae_alone: true  # it measures\n" if name == "alone" else ""
+        text = TIMED.format(head=head, name=name, code="time.sleep(1)")
+        (small_book / "book" / f"{name}.md").write_text(text)
+    return small_book
+
+
+def times(book):
+    """Returns for each page when it began and when it ended."""
+    found = {}
+    for line in (book / "book" / "times.txt").read_text().splitlines():
+        name, _, when, _ = line.split()
+        found.setdefault(name, []).append(float(when))
+    return found
+
+
+needs_two_cores = pytest.mark.skipif(
+    not hasattr(os, "fork") or len(os.sched_getaffinity(0)) < 2,
+    reason="pages are read one after the other on one core",
+)
+
+
+@needs_two_cores
+def test_pages_are_executed_side_by_side_but_for_two(many_pages):
+    done = build(many_pages, "-n", "-W", "--keep-going")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = times(many_pages)
+    assert len(found) == 7
+
+    def beside(name):
+        begin, end = found[name]
+        others = set(found) - {name}
+        return {other for other in others if found[other][0] < end and begin < found[other][1]}  # fmt: skip
+
+    assert min(found, key=found.get) == "index"
+    assert (beside("index"), beside("alone")) == (set(), set())
+    assert any(beside(name) for name in "bcdef")
+
+
+@needs_two_cores
+def test_an_error_beside_other_pages_is_told_with_its_cause(many_pages):
+    page = many_pages / "book" / "d.md"
+    page.write_text(page.read_text().replace("time.sleep(1)", "1 / 0"))
+    done = build(many_pages)
+    assert done.returncode != 0
+    assert "book/d.md" in done.stderr
+    assert "ZeroDivisionError: division by zero" in done.stderr
+
+
+@needs_two_cores
+def test_a_build_that_is_killed_leaves_no_page_running(many_pages):
+    for page in (many_pages / "book").glob("*.md"):
+        page.write_text(page.read_text().replace("sleep(1)", "sleep(60)"))
+    index = many_pages / "book" / "index.md"
+    index.write_text(index.read_text().replace("sleep(60)", "sleep(0)"))
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "book"]
+    times_file, log = many_pages / "book" / "times.txt", many_pages / "log.txt"
+    with open(log, "w") as file:
+        process = subprocess.Popen(command, cwd=many_pages, stdout=file, stderr=file)
+    try:
+        wait_until(lambda: times_file.exists() and times_file.read_text().count("begins") == 3)  # fmt: skip
+    finally:
+        process.kill()
+        process.wait()
+    kernels = [int(line.split()[3]) for line in times_file.read_text().splitlines()]
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kernels))
+
+
+def wait_until(happened, seconds=60):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def fingerprint(monkeypatch):
     """Returns what the extension registers of a build; with other versions if they are given."""

@@ -55,7 +55,7 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "search": {"data", "reader", "runs", "store", "study", "tasks", "workers"},
     "report": {"config", "data", "experiments", "store", "tasks"},
     "bench": {
-        "config", "data", "images", "machine", "metrics", "progress", "training", "workers",
+        "config", "data", "images", "machine", "metrics", "pools", "progress", "study", "training",
     },
     # results: plain numbers in, words and figures out
     "statistics": set(),

@@ -19,12 +19,13 @@ import re
 import shutil
 import sys
 import threading
+import time
 from importlib.metadata import version
 from pathlib import Path
 
 import filelock
 from myst_nb.core.render import NbElementRenderer
-from sphinx.errors import ConfigError
+from sphinx.errors import ConfigError, SphinxParallelError
 from sphinx.util import logging
 
 try:
@@ -121,6 +122,8 @@ def read_side_by_side(app):
     """Lets Sphinx read, and so execute, one page a core, if there are many to read."""
     if fcntl is None:
         return
+    SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
+    app.cae_builder = os.getpid()
     app.parallel = max(app.parallel, min(len(os.sched_getaffinity(0)), MOST_PAGES))
     for name in set(UNDECLARED) & set(app.extensions):
         app.extensions[name].parallel_read_safe = True
@@ -146,11 +149,25 @@ def is_alone(path) -> bool:
 
 def wait_for_others(app, docname, source):
     """Waits for pages that have to be alone, or, if this is one, for all others."""
+    if fcntl is not None and os.getpid() != app.cae_builder:
+        app.cae_builder = end_with(app.cae_builder)
     app.cae_has_turn = fcntl is not None and executes(source[0])
     if app.cae_has_turn and docname != app.config.root_doc:
         app.cae_turn = open(app.cae_turn.name, "w")  # noqa: SIM115
         how = fcntl.LOCK_EX if ALONE.match(source[0]) else fcntl.LOCK_SH
         fcntl.flock(app.cae_turn, how)
+
+
+def end_with(builder: int) -> int:
+    """Lets this process, which reads pages, end when the build is killed."""
+
+    def watch():
+        while os.getppid() == builder:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return os.getpid()
 
 
 def let_others_go_on(app, doctree):

@@ -1,11 +1,16 @@
 """How fast this project trains, beside stock Keras, PyTorch loops and a limit.
 
 `measure_speed` measures images per second, `time_to_quality` seconds of whole recipes;
-`python -m cae_keras bench` prints them. The rest of the package knows nothing of it.
+`python -m cae_keras bench` prints them. `growth` is for the page on how the book was
+built. The rest of the package knows nothing of it.
 """
 
+from cae_keras.bench.growth import expected_seconds, growth
 from cae_keras.bench.quality import time_to_quality
 from cae_keras.bench.speed import measure_speed
 from cae_keras.bench.text import quality_text, speed_text
 
-__all__ = ["measure_speed", "quality_text", "speed_text", "time_to_quality"]
+__all__ = [
+    "expected_seconds", "growth", "measure_speed", "quality_text", "speed_text",
+    "time_to_quality",
+]  # fmt: skip

@@ -210,3 +210,37 @@ def _line_and_band(axis, values: np.ndarray, color: str, marker: str) -> Line2D:
         low, high = values.min(axis=0), values.max(axis=0)
         axis.fill_between(epochs, low, high, color=color, alpha=0.2, lw=0)
     return line
+
+
+@styled
+def measured_and_expected(
+    panels: Mapping[str, tuple[Sequence, Sequence, Sequence]], ylabel: str
+) -> Figure:
+    """Draws measured values as dots, and what was expected as a line, panel by panel.
+
+    Args:
+        panels: For each label of an x axis: x, what was measured, what was expected.
+        ylabel: The label of the y axis, which all panels share.
+
+    Example:
+        >>> measured_and_expected({"workers": ([1, 2], [4, 3], [4, 2])}, "seconds").alt
+        'seconds measured (expected), by workers: 1: 4.0 (4.0), 2: 3.0 (2.0).'
+    """
+    figure = Figure(WIDTH, 2.9, "")
+    said = []
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (xlabel, (x, measured, expected)) in zip(
+        axes, panels.items(), strict=True
+    ):
+        dots = axis.plot(x, measured, "o", color=PALETTE[0])[0]
+        line = axis.plot(x, expected, "--", color=FLOOR, lw=1.5)[0]
+        axis.set(xlabel=xlabel, xticks=x, ylim=(0, None))
+        axis.set_xticks(x, [f"{value:,}" for value in x])
+        values = zip(x, measured, expected, strict=True)
+        said.append(
+            f"{xlabel}: " + ", ".join(f"{a:,}: {b:.1f} ({c:.1f})" for a, b, c in values)
+        )
+    axes[0].set_ylabel(ylabel)
+    legend_below(figure, {"measured": dots, "expected": line})
+    figure.alt = f"{ylabel} measured (expected), by {'; by '.join(said)}."
+    return figure

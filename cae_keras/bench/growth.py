@@ -1,0 +1,105 @@
+"""How the time of a study grows with images, seeds and workers."""
+
+import contextlib
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cae_keras.config import CAEConfig, Recipe
+from cae_keras.data import Mnist
+from cae_keras.study import run
+
+
+class Timing(NamedTuple):
+    """What was trained, for one epoch, and how long it took.
+
+    Args:
+        images: Training images of each run.
+        seeds: Runs of the baseline, one a seed.
+        workers: How many were trained at a time.
+        seconds: From the call to the last run, the start of the workers included.
+        training: The seconds of the runs' own epochs, added up.
+    """
+
+    images: int
+    seeds: int
+    workers: int
+    seconds: float
+    training: float
+
+
+def growth(
+    data: Mnist, images: Sequence[int], seeds: Sequence[int], workers: Sequence[int]
+) -> list[Timing]:
+    """Measures three series: one thing grows, the others stay as small as they get.
+
+    Nothing is read from the run store, and nothing is kept. One worker is the calling
+    process itself, and needs no start; several are started for each measurement.
+
+    Args:
+        data: Where the images come from.
+        images: Numbers of images; with one seed, on one worker.
+        seeds: Numbers of seeds; with the fewest images, on one worker.
+        workers: Numbers of workers; with the fewest images and the most seeds.
+
+    Returns:
+        A `Timing` for each different combination.
+    """
+    few, many = min(images), max(seeds)
+    asked = [
+        *((n, 1, 1) for n in images),
+        *((few, n, 1) for n in seeds),
+        *((few, many, n) for n in workers),
+    ]
+    _once(data, few, 1, 1)  # not timed: what is done for the first time takes longer
+    return [Timing(*what, *_once(data, *what)) for what in dict.fromkeys(asked)]
+
+
+def _once(data: Mnist, images: int, seeds: int, workers: int) -> tuple[float, float]:
+    recipe = Recipe(images=images, epochs=1)
+    with _apart(workers):
+        start = time.perf_counter()
+        runs = run({"": CAEConfig()}, recipe=recipe, seeds=range(seeds), data=data)
+        seconds = time.perf_counter() - start
+    return seconds, sum(sum(one.history["seconds"]) for one in runs[""])
+
+
+@contextlib.contextmanager
+def _apart(workers: int) -> Iterator[None]:
+    """Has so many workers, and an empty run store, inside the block."""
+    names = "CAE_RUNS", "CAE_WORKERS"
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"CAE_RUNS": folder, "CAE_WORKERS": str(workers)}
+        try:
+            yield
+        finally:
+            for name in names:
+                del os.environ[name]
+            os.environ |= before
+
+
+def expected_seconds(timings: Sequence[Timing]) -> list[float]:
+    """Returns what each timing should be if only work counted, and it were shared.
+
+    A run takes a + b · images: b is the training, a the rest (building the network, and
+    5,000 images of validation). Both are fitted by least squares to the single runs on
+    one worker. Several runs take as long as the worker that has the most of them.
+
+    Example:
+        >>> single = [Timing(n, 1, 1, seconds=1 + 2 * n, training=n) for n in (1, 2)]
+        >>> several = Timing(2, 4, 2, seconds=19.0, training=16.0)
+        >>> [round(seconds, 6) for seconds in expected_seconds([*single, several])]
+        [3.0, 5.0, 10.0]
+    """
+    single = [timing for timing in timings if timing.seeds == timing.workers == 1]
+    line = np.polyfit([t.images for t in single], [t.seconds for t in single], 1)
+    return [
+        float(np.polyval(line, t.images)) * math.ceil(t.seeds / t.workers)
+        for t in timings
+    ]
