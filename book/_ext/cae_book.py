@@ -124,7 +124,9 @@ def read_side_by_side(app):
         return
     SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
     app.cae_builder = os.getpid()
-    app.parallel = max(app.parallel, min(len(os.sched_getaffinity(0)), MOST_PAGES))
+    cores = len(os.sched_getaffinity(0))
+    app.cae_threads = os.environ.get("OMP_NUM_THREADS") or str(cores)
+    app.parallel = max(app.parallel, min(cores, MOST_PAGES))
     for name in set(UNDECLARED) & set(app.extensions):
         app.extensions[name].parallel_read_safe = True
 
@@ -153,9 +155,11 @@ def wait_for_others(app, docname, source):
         app.cae_builder = end_with(app.cae_builder)
     app.cae_has_turn = fcntl is not None and executes(source[0])
     if app.cae_has_turn and docname != app.config.root_doc:
+        alone = ALONE.match(source[0])
         app.cae_turn = open(app.cae_turn.name, "w")  # noqa: SIM115
-        how = fcntl.LOCK_EX if ALONE.match(source[0]) else fcntl.LOCK_SH
-        fcntl.flock(app.cae_turn, how)
+        fcntl.flock(app.cae_turn, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if app.parallel > 1:  # or two kernels with two threads each are in the way
+            os.environ["OMP_NUM_THREADS"] = app.cae_threads if alone else "1"
 
 
 def end_with(builder: int) -> int:
