@@ -59,6 +59,7 @@ from cae_keras.models import (
 from cae_keras.pareto import dominators, place_on_front
 from cae_keras.portable import load_onnx, portable, save_onnx
 from cae_keras.probes import dead_units, quantise, receptive_field
+from cae_keras.provenance import provenance
 from cae_keras.reader import Reader, build_reader, reader_recipe, train_reader
 from cae_keras.runs import Run
 from cae_keras.search import validate
@@ -88,7 +89,8 @@ __all__ = [
     "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
     "measure", "MEASURES", "medians", "meets_floor", "missed_by", "Mnist", "mse",
     "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
-    "portable", "predicted_changes", "Preset", "psnr", "QUALITY", "quality", "quantise",
+    "portable", "predicted_changes", "Preset", "provenance",
+    "psnr", "QUALITY", "quality", "quantise",
     "quantise_weights", "Reader", "reader_recipe", "receptive_field", "Recipe",
     "reconstruct_among", "reconstruct_in_batches", "relative_change", "roughness",
     "RULE", "Run", "run", "save_int8", "save_onnx", "saved_bytes", "sharpness", "SIZES",

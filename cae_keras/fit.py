@@ -6,6 +6,7 @@ All of it computes what Keras' own computes, but for rounding (`tests/test_fit.p
 import math
 
 import keras
+import numpy as np
 import torch
 from torch.optim.adam import adam
 
@@ -84,7 +85,8 @@ class Batches(torch.utils.data.DataLoader):
     """Shuffled batches of arrays, each cut out at once; one array is its own target."""
 
     def __init__(self, *arrays, batch_size: int):
-        self.arrays = [torch.as_tensor(array) for array in arrays]
+        writable = (np.require(array, requirements="W") for array in arrays)
+        self.arrays = [torch.as_tensor(array) for array in writable]
         super().__init__(range(len(arrays[0])), batch_size)
 
     def __iter__(self):

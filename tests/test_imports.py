@@ -34,7 +34,7 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "benchmark": {"config", "cost", "footprint", "latency", "runs"},
     # one run, and what looks at it
     "training": {"config", "data", "fit", "images", "models", "progress", "runs"},
-    "reader": {"config", "data", "images", "models", "progress", "training"},
+    "reader": {"config", "data", "fit", "images", "models", "progress", "training"},
     "probes": {"config", "images", "models", "runs"},
     "batch_norm": {"config", "images", "models", "runs", "training"},
     "portable": {"batch_norm", "layers", "runs"},
@@ -48,6 +48,7 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "pools": {"config", "data", "device", "progress", "store"},
     "ray_pool": {"data", "pools", "progress", "store"},
     "workers": {"config", "data", "pools", "progress", "ray_pool", "store"},
+    "provenance": {"config", "data", "machine", "pools", "store", "tasks"},
     "study": {
         "config", "data", "experiments", "reader", "runs", "store", "tasks", "training",
         "workers",

@@ -32,17 +32,17 @@ SPLITS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 DECIDING = {  # kind: what of the data, of the code and of the packages decides
     "run": (
         {"x_train", "x_val"},
-        {"config", "images", "layers", "models", "training"},
+        {"config", "fit", "images", "layers", "models", "training"},
         {"keras", "torch"},
     ),
     "reader": (
         {"x_train", "y_train", "x_val", "y_val"},
-        {"config", "images", "layers", "models", "training", "reader"},
+        {"config", "fit", "images", "layers", "models", "training", "reader"},
         {"keras", "torch"},
     ),
     "measures": (
         {"x_val", "x_test", "y_test"},
-        {"config", "images", "layers", "models", "training", "reader"}
+        {"config", "fit", "images", "layers", "models", "training", "reader"}
         | {"metrics", "smoothness", "cost", "runs", "tasks"},
         {"keras", "torch", "numpy", "scipy", "scikit-image"},
     ),
@@ -327,8 +327,8 @@ class TestKey:
             ("config", "if not text:", "if text is None:"),
             (
                 "training",
-                "VALIDATION_BATCH = 1_000  #",
-                "VALIDATION_BATCH = 1000  # or so,",
+                "VALIDATION_BATCH = 250  #",
+                "VALIDATION_BATCH = 2_50  # or so,",
             ),
             ("models", "\n\n\n", "\n\n\n# what follows is new\n"),
         ],
