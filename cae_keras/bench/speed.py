@@ -24,7 +24,7 @@ from cae_keras.machine import machine
 from cae_keras.progress import progress_bar
 
 WINDOW = 1.5  # seconds a turn; many short ones, as two threads run unevenly
-ROUNDS, LEAST_ROUNDS = 13, 8
+ROUNDS, LEAST_ROUNDS = 16, 8
 WARM_UP = 40  # steps
 BUDGET = 280.0  # seconds for everything; where they are short, there are fewer rounds
 CONTENDERS = {

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-ERROR = 0.05  # of a median; a contender whose median is less certain is no result
+ERROR = 0.08  # of a median; a contender whose median is less certain is no result
 SHARE = 0.90  # nor is one that had less of its processors' time
 RATIOS = {
     "e/a": ("all_workers", "stock_keras"),
@@ -96,7 +96,7 @@ def noise(errors: Mapping[str, float], shares: Mapping[str, float]) -> dict[str,
 
     Example:
         >>> noise({"a": 0.02, "b": 0.3}, {"a": 0.97})
-        {'b': 'the standard error of its median is 30 %, at most 5 % are allowed'}
+        {'b': 'the standard error of its median is 30 %, at most 8 % are allowed'}
     """
     noisy = {
         name: f"the standard error of its median is {value:.0%}, at most {ERROR:.0%} "
