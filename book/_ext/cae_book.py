@@ -101,8 +101,8 @@ def choose_preset(app, config):
     if preset.name == "quick":
         config.html_theme_options["announcement"] = (
             f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, "
-            f"{preset.recipe.epochs} epochs. Its numbers are rough; the full build has "
-            "the real ones."
+            f"{preset.recipe.epochs} epochs, and one of {preset.every} validation and "
+            "test images. Its numbers are rough; the full build has the real ones."
         )
 
 
