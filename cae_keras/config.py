@@ -211,8 +211,8 @@ def _filters(value) -> tuple[int, ...]:
 
 
 PRESETS = {
-    "full": Preset("full", Recipe(), (0, 1, 2)),
-    "quick": Preset("quick", Recipe(images=10_000, epochs=3), (0, 1), every=4),
+    "full": Preset("full", Recipe(), seeds=(0, 1, 2)),
+    "quick": Preset("quick", Recipe(images=10_000, epochs=3), seeds=(0, 1), every=4),
 }
 
 
