@@ -13,14 +13,18 @@ from tabulate import tabulate
 
 from cae_keras.baselines import fit_pca
 from cae_keras.bench import measure_speed, quality_text, speed_text, time_to_quality
-from cae_keras.data import load_mnist
+from cae_keras.data import first_of_each_class, load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.floor import FLOOR, RULE, choose, pca_errors
-from cae_keras.readme import update
+from cae_keras.images import to_float
+from cae_keras.pictures import card
+from cae_keras.readme import ROOT, update
 from cae_keras.report import report
 from cae_keras.search import validate
 from cae_keras.store import Store
 from cae_keras.study import measure, run
+
+CARD = ("baseline", "trade-off", "2 latents")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,7 +115,9 @@ def _table(measured, split: str):
 
 def _report(asked):
     if asked.readme:
-        print(f"{update(load_mnist())}\n\nwritten into README.md and results.json")
+        mnist = load_mnist()
+        print(f"{update(mnist)}\n\nwritten into README.md and results.json")
+        _draw_card(mnist)
         return
     rows = report(Store(), load_mnist())
     if asked.json:
@@ -119,6 +125,17 @@ def _report(asked):
         return
     rows = [{name: row[name] for name in row if name != "history"} for row in rows]
     print(tabulate(rows, headers="keys", floatfmt=".5g") or "no run in the store")
+
+
+def _draw_card(mnist):
+    """Draws the picture for the README and for links to the book, of seed 0."""
+    runs = run(data=mnist)
+    digits = to_float(mnist.x_test[first_of_each_class(mnist.y_test)])
+    rows = {"original": digits} | {
+        name: runs[name][0].reconstruct(digits) for name in CARD if name in runs
+    }
+    title = "A Convolutional Autoencoder,\nOne Factor at a Time"
+    card(title, rows).savefig(ROOT / "book" / "_static" / "card.png", dpi=100)
 
 
 def _bench(asked) -> int:

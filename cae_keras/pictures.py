@@ -223,3 +223,31 @@ def _picture_row(
         axis.set_axis_on()
     axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
     return shown
+
+
+def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
+    """Draws the picture that stands for the book where a link to it is shown.
+
+    It is 1,200 × 630 pixels when saved with 100 dots an inch.
+
+    Args:
+        title: What stands above.
+        rows: For each label images, `(n, 28, 28, 1)`, the same number in each row.
+
+    Example:
+        >>> card("A book", {"original": np.zeros((3, 28, 28, 1))}).alt
+        'A book. Digits, row by row: original.'
+    """
+    figure = Figure(12, 6.3, f"{title}. Digits, row by row: {', '.join(rows)}.")
+    figure.set_layout_engine("none")
+    figure.set_facecolor("black")
+    figure.text(0.04, 0.93, title, color="white", fontsize=27, va="top")
+    height = 0.78 / len(rows)
+    for i, (label, images) in enumerate(rows.items()):
+        bottom = 0.78 - (i + 1) * height + 0.03
+        figure.text(0.04, bottom + height / 2, label, color="white", fontsize=19)
+        strip = np.concatenate(list(images[..., 0]), axis=1)
+        axis = figure.add_axes((0.24, bottom, 0.74, height))
+        axis.imshow(strip, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.axis("off")
+    return figure

@@ -2,7 +2,8 @@
 
 It lets a page's kernel import the package, executes pages again when the package or the
 preset has changed, several at a time where there are several cores (`side_by_side`),
-shows the progress of a kernel in the terminal, copies alternative texts from figures,
+lets launch buttons open the right repository (`addresses`), shows the progress of a
+kernel in the terminal, copies alternative texts from figures,
 puts a banner on quick builds, and cleans up after a build that was killed.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
@@ -19,6 +20,7 @@ import threading
 from importlib.metadata import version
 from pathlib import Path
 
+import addresses
 import filelock
 import side_by_side
 from myst_nb.core.render import NbElementRenderer
@@ -39,6 +41,7 @@ def setup(app):
     app.connect("source-read", depend_on_package)
     app.connect("build-finished", finish)
     side_by_side.setup(app)
+    addresses.setup(app)
     copy_alt_texts()
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
