@@ -1,4 +1,4 @@
-"""Where the sources of the book and its pages are, as launch buttons and links need it."""
+"""Where the sources of the book and its pages are: for launch buttons and links."""
 
 import os
 import re
@@ -10,25 +10,33 @@ GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?")
 
 
 def setup(app):
-    app.connect("config-inited", name_repository, priority=3)
+    app.connect("config-inited", name_addresses, priority=3)
+    app.connect("build-finished", write_robots)
 
 
-def name_repository(app, config):
+def name_addresses(app, config):
     """Lets launch buttons open the repository that this book is built from.
 
     That is the remote `origin`, if it is one of GitHub's, without a name or password in
     its address, so nothing secret is ever shown; else the one that `_config.yml` names.
     The address of the published pages follows from it, or is `BOOK_URL`.
     """
-    options = config.html_theme_options
-    for address in (origin(), options.get("repository_url") or ""):
-        if found := GITHUB.fullmatch(address):
-            owner, name = found.groups()
-            options["repository_url"] = f"https://github.com/{owner}/{name}"
-            pages = f"https://{owner.lower()}.github.io/{name}/"
-            config.html_baseurl = os.environ.get("BOOK_URL") or pages
-            config.ogp_site_url = config.html_baseurl
-            return
+    options, pages = config.html_theme_options, ""
+    found = map(GITHUB.fullmatch, (origin(), options.get("repository_url") or ""))
+    if github := next(filter(None, found), None):
+        owner, name = github.groups()
+        options["repository_url"] = f"https://github.com/{owner}/{name}"
+        pages = f"https://{owner.lower()}.github.io/{name}/"
+    config.html_baseurl = os.environ.get("BOOK_URL") or pages
+    config.ogp_site_url = config.html_baseurl
+
+
+def write_robots(app, exception):
+    """Invites search engines, and tells them where the list of pages is."""
+    if exception is None and app.builder.format == "html":
+        sitemap = f"Sitemap: {app.config.html_baseurl}sitemap.xml"
+        text = f"User-agent: *\nAllow: /\n{sitemap}\n"
+        (Path(app.outdir) / "robots.txt").write_text(text, "utf-8")
 
 
 def origin() -> str:

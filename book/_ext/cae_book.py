@@ -3,8 +3,8 @@
 It lets a page's kernel import the package, executes pages again when the package or the
 preset has changed, several at a time where there are several cores (`side_by_side`),
 lets launch buttons open the right repository (`addresses`), shows the progress of a
-kernel in the terminal, copies alternative texts from figures,
-puts a banner on quick builds, and cleans up after a build that was killed.
+kernel in the terminal, copies alternative texts from figures, puts a banner on quick
+builds, and cleans up after a build that was killed.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
 `_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
@@ -24,6 +24,7 @@ import addresses
 import filelock
 import side_by_side
 from myst_nb.core.render import NbElementRenderer
+from myst_nb.ext import execution_tables
 from sphinx.errors import ConfigError
 from sphinx.util import logging
 
@@ -43,6 +44,7 @@ def setup(app):
     side_by_side.setup(app)
     addresses.setup(app)
     copy_alt_texts()
+    execution_tables._key2transform["succeeded"] = {True: "done", False: "failed"}.get
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
