@@ -1,5 +1,6 @@
 """The built pages as a site: found, read in order, launched and downloaded. The gate builds them first."""
 
+import itertools
 import json
 import os
 import re
@@ -33,7 +34,7 @@ def test_headings_stand_in_order(page):
     levels = [int(h.name[1]) for h in page.select("article :is(h1, h2, h3, h4, h5)")]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(next_ <= level + 1 for level, next_ in zip(levels, levels[1:], strict=False))  # fmt: skip
+    assert all(next_ <= level + 1 for level, next_ in itertools.pairwise(levels))  # fmt: skip
 
 
 def test_a_page_says_what_it_is_about(page):
