@@ -92,11 +92,13 @@ def rehearse(page: str) -> int:
         tab.wait_for_function("jupyterapp.shell.currentWidget.sessionContext.isReady")
         begun = time.monotonic()
         tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        while not all(cell["done"] for cell in (cells := tab.evaluate(CELLS))):
+        cells = tab.evaluate(CELLS)
+        while not all(cell["done"] for cell in cells):
             if errors := [error for cell in cells for error in cell["errors"]]:
                 print(f"failed: {errors[0]['ename']}: {errors[0]['evalue']}")
                 return 1
             time.sleep(0.5)
+            cells = tab.evaluate(CELLS)
         print(f"{len(cells)} cells in {time.monotonic() - begun:.0f} s")
         tab.screenshot(path="/tmp/binder.png")
         browser.close()
