@@ -32,7 +32,7 @@ from cae_keras.claims import CLAIMS, Claim
 from cae_keras.comparison import MEASURES, change, effects
 from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
 from cae_keras.cost import cost
-from cae_keras.data import DataError, Mnist, first_of_each_class, load_mnist
+from cae_keras.data import DataError, Mnist, first_of_each_class, load_idx, load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configurations
 from cae_keras.floor import FLOOR, RULE, choose, floor_table, meets_floor, pca_errors
 from cae_keras.footprint import peak_memory, saved_bytes
@@ -86,14 +86,14 @@ __all__ = [
     "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
     "FLOOR", "floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
     "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
-    "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
-    "measure", "MEASURES", "medians", "meets_floor", "missed_by", "Mnist", "mse",
-    "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
-    "portable", "predicted_changes", "Preset", "provenance",
-    "psnr", "QUALITY", "quality", "quantise",
-    "quantise_weights", "Reader", "reader_recipe", "receptive_field", "Recipe",
-    "reconstruct_among", "reconstruct_in_batches", "relative_change", "roughness",
-    "RULE", "Run", "run", "save_int8", "save_onnx", "saved_bytes", "sharpness", "SIZES",
-    "smallest_detectable", "SPEED", "ssim", "summary", "TIMES", "to_float", "train",
-    "train_reader", "validate", "Verdict", "verdict_table", "whether_it_adds_up",
+    "load_idx", "load_mnist", "load_onnx", "load_or_train_reader", "machine",
+    "mean_image", "measure", "MEASURES", "medians", "meets_floor", "missed_by", "Mnist",
+    "mse", "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
+    "portable", "predicted_changes", "Preset", "provenance", "psnr", "QUALITY",
+    "quality", "quantise", "quantise_weights", "Reader", "reader_recipe",
+    "receptive_field", "Recipe", "reconstruct_among", "reconstruct_in_batches",
+    "relative_change", "roughness", "RULE", "Run", "run", "save_int8", "save_onnx",
+    "saved_bytes", "sharpness", "SIZES", "smallest_detectable", "SPEED", "ssim",
+    "summary", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",
+    "verdict_table", "whether_it_adds_up",
 ]  # fmt: skip

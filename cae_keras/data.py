@@ -1,4 +1,4 @@
-"""MNIST through TensorFlow Datasets, without TensorFlow.
+"""MNIST through TensorFlow Datasets, without TensorFlow; or images of one's own.
 
 The stock `mnist` builder of TFDS needs TensorFlow to prepare itself. The builder here
 reads the same four files with gzip and numpy. They ship in `cae_keras/mnist/`; if they
@@ -23,7 +23,8 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.util import DownloadError
 
 from cae_keras.config import IMAGE_SHAPE, get_preset, set_fields
-from cae_keras.mnist_idx import MnistIdx
+from cae_keras.idx import read_idx
+from cae_keras.mnist_idx import FILES, MnistIdx
 
 EMBEDDED = Path(__file__).parent / "mnist"
 FINGERPRINTS = {  # of the arrays of each file pair, whatever they came from
@@ -34,14 +35,14 @@ VALIDATION = 5_000  # the last images of the training file
 
 
 class DataError(ValueError):
-    """MNIST on this machine is missing or damaged; the message names the remedy."""
+    """The images are missing, damaged, or none that this package can take."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
-    """The three splits, in the order of the official files.
+    """The three splits, in the order of the files.
 
-    Images are uint8 `(n, 28, 28, 1)`, labels uint8 `(n,)`.
+    Images are uint8 `(n, 28, 28, 1)`, labels uint8 `(n,)`. They need not be digits.
 
     Raises:
         ValueError: If an array has another shape or dtype.
@@ -92,7 +93,6 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
         LeCun et al., Gradient-based learning applied to document recognition (1998),
         doi:10.1109/5.726791
     """
-    every = get_preset().every
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     data_dir = Path(os.path.expanduser(data_dir))
     try:
@@ -108,9 +108,46 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
             "TFDS_DATA_DIR to a folder that can be written, and see that the four "
             f"files are in {EMBEDDED}."
         ) from error
-    train, val = slice(None, -VALIDATION), slice(-VALIDATION, None, every)
-    test = slice(None, None, every)
-    return Mnist(x[train], y[train], x[val], y[val], x_test[test], y_test[test])
+    return _in_splits(x, y, x_test, y_test)
+
+
+def load_idx(folder: str | os.PathLike) -> Mnist:
+    """Loads images from a folder with four files like those of MNIST.
+
+    Args:
+        folder: It holds `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz`,
+            `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`: images of 28 ×
+            28 pixels of one byte, and labels from 0 to 9.
+
+    Returns:
+        A `Mnist`. As of the digits, the last 5,000 images of the training file validate
+        and the others train; in a quick build every fourth of those to validate and of
+        those to test is taken.
+
+    Raises:
+        ValueError: If `CAE_PRESET` names no preset, or `folder` is no path.
+        DataError: If a file is missing, damaged, or holds something else; the message
+            names file and rule.
+
+    References:
+        Xiao, Rasul & Vollgraf, Fashion-MNIST (2017), arXiv:1708.07747, comes in such
+        files.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise ValueError(f"folder={folder!r}: it must be a path")
+    folder = Path(folder).expanduser()
+    missing = [
+        name
+        for pair in FILES.values()
+        for name in pair
+        if not (folder / name).is_file()
+    ]
+    if missing:
+        raise DataError(
+            f"{folder} has no {', '.join(missing)}: it must hold all four files"
+        )
+    x, y = _read_pair(folder, "train", more_than=VALIDATION)
+    return _in_splits(x, y, *_read_pair(folder, "test", more_than=0))
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -134,6 +171,39 @@ def first_of_each_class(labels: np.ndarray) -> np.ndarray:
         array([1, 0])
     """
     return np.unique(labels, return_index=True)[1]
+
+
+def _in_splits(x, y, x_test, y_test) -> Mnist:
+    every = get_preset().every
+    train, val = slice(None, -VALIDATION), slice(-VALIDATION, None, every)
+    test = slice(None, None, every)
+    return Mnist(x[train], y[train], x[val], y[val], x_test[test], y_test[test])
+
+
+def _read_pair(folder: Path, split: str, more_than: int):
+    """Reads the images and labels of one split, or says what is wrong with them."""
+    images, labels = (folder / name for name in FILES[split])
+    try:
+        x, y = read_idx(images, 3), read_idx(labels, 1)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error}") from error
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if x.shape[1:] != IMAGE_SHAPE[:2]:
+        found = " × ".join(map(str, x.shape[1:]))
+        raise DataError(f"{images} has images of {found}: they must be 28 × 28")
+    if len(x) <= more_than:
+        raise DataError(
+            f"{images} has {len(x):,} images: it must have more than {more_than:,}"
+        )
+    if len(x) != len(y):
+        raise DataError(
+            f"{labels} has {len(y):,} labels: it must have {len(x):,}, one for each "
+            f"image of {images.name}"
+        )
+    if y.max() > 9:
+        raise DataError(f"{labels} has the label {y.max()}: labels must be 0 to 9")
+    return x.reshape(-1, *IMAGE_SHAPE), y
 
 
 def _open(data_dir: Path) -> MnistIdx:

@@ -1,12 +1,12 @@
 """MNIST as a data set of TFDS, made without TensorFlow from the four official files."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from cae_keras.config import IMAGE_SHAPE
+from cae_keras.idx import read_idx
 
 URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 FILES = {
@@ -52,15 +52,9 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, images_path: Path, labels_path: Path):
-        images = read_idx(images_path, header=16).reshape(-1, *IMAGE_SHAPE)
-        labels = read_idx(labels_path, header=8)
+        images = read_idx(images_path, 3).reshape(-1, *IMAGE_SHAPE)
+        labels = read_idx(labels_path, 1)
         for first in range(0, len(images), RECORD):
             block = slice(first, first + RECORD)
             x, y = images[block], labels[block]
             yield first, {"first": first, "images": x, "labels": y}
-
-
-def read_idx(path: Path, header: int) -> np.ndarray:
-    """Returns the bytes of an idx file behind its header."""
-    with gzip.open(path) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=header)

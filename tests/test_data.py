@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 import requests
 
-from cae_keras import data, mnist_idx
-from cae_keras.data import EMBEDDED, DataError, Mnist, first_of_each_class, load_mnist
+from cae_keras import CAEConfig, Recipe, data, mnist_idx
+from cae_keras.data import (
+    EMBEDDED,
+    DataError,
+    Mnist,
+    first_of_each_class,
+    load_idx,
+    load_mnist,
+)
+from cae_keras.store import task_key
+from cae_keras.tasks import Training
 
 MD5 = {  # as torchvision publishes them, datasets/mnist.py
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -322,9 +331,9 @@ class TestPreparedFolder:
         """Here every checksum of TFDS and of the file format holds, and one pixel is wrong."""
         read = mnist_idx.read_idx
 
-        def altered(path, header):
-            content = read(path, header).copy()
-            content[123_456 % len(content)] ^= 1
+        def altered(path, dimensions):
+            content = read(path, dimensions).copy()
+            content.reshape(-1)[123_456 % content.size] ^= 1
             return content
 
         monkeypatch.setattr(mnist_idx, "read_idx", altered)
@@ -396,3 +405,95 @@ class TestDownload:
         with pytest.raises(DataError, match="the network is down"):
             load_mnist(tmp_path / "tfds")
         assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
+
+
+def idx(array, dimensions=None):
+    """Returns the content of an idx file."""
+    shape = array.shape if dimensions is None else dimensions
+    header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
+    return gzip.compress(header + array.tobytes(), 1)
+
+
+@pytest.fixture
+def clothes(tmp_path):
+    """A folder of 5,003 + 7 images which are no digits."""
+    rng, arrays = np.random.default_rng(0), {}
+    for split, n in {"train": 5_003, "t10k": 7}.items():
+        x = rng.integers(0, 256, (n, 28, 28), np.uint8)
+        y = rng.integers(0, 10, n, np.uint8)
+        arrays |= {f"{split}-images-idx3": x, f"{split}-labels-idx1": y}
+    for name, array in arrays.items():
+        (tmp_path / f"{name}-ubyte.gz").write_bytes(idx(array))
+    return tmp_path, arrays
+
+
+class TestFolder:
+    """Images of one's own, in files like those of MNIST."""
+
+    def test_the_files_of_mnist_give_mnist(self, mnist, monkeypatch):
+        """Two ways through the same files that have nothing in common but the format."""
+        assert all_of(load_idx(EMBEDDED)) == all_of(mnist)
+        monkeypatch.setenv("CAE_PRESET", "quick")
+        assert all_of(load_idx(str(EMBEDDED))) == all_of(load_mnist())
+
+    def test_splits_are_cut_as_those_of_mnist(self, clothes):
+        folder, arrays = clothes
+        found = load_idx(folder)
+        x, y = arrays["train-images-idx3"][..., None], arrays["train-labels-idx1"]
+        assert np.array_equal(found.x_train, x[:3])
+        assert np.array_equal(found.x_val, x[3:])
+        assert np.array_equal(found.y_val, y[3:])
+        assert np.array_equal(found.x_test[..., 0], arrays["t10k-images-idx3"])
+        with pytest.raises(ValueError, match="read-only"):
+            found.x_train[0] = 0
+
+    def test_runs_on_other_images_have_keys_of_their_own(self, clothes):
+        folder, arrays = clothes
+        task = Training(CAEConfig(), Recipe(images=3), 0)
+        key = task_key(task, load_idx(folder))
+        assert key == task_key(task, load_idx(folder))
+        x = arrays["train-images-idx3"].copy()
+        x[0, 0, 0] ^= 1
+        (folder / "train-images-idx3-ubyte.gz").write_bytes(idx(x))
+        assert key != task_key(task, load_idx(folder))
+
+    @pytest.mark.parametrize(
+        "name, content, rule",
+        [
+            ("t10k-images-idx3", b"no gzip", "is damaged"),
+            ("t10k-images-idx3", idx(np.zeros((7, 28, 28), np.uint8))[:-9], "is damaged"),
+            ("t10k-images-idx3", gzip.compress(b""), "begins with nothing: it must begin with 00000803"),
+            ("t10k-images-idx3", idx(np.zeros(7, np.uint8)), "begins with 00000801: it must begin with 00000803"),
+            ("t10k-labels-idx1", idx(np.zeros((7, 28, 28), np.uint8)), "it must begin with 00000801"),
+            ("t10k-labels-idx1", idx(np.zeros(7, np.uint8), (8,)), "holds 7 bytes: its header says 8 = 8"),
+            ("t10k-images-idx3", idx(np.zeros(9, np.uint8), (2**32 - 1,) * 3), "holds 9 bytes: its header says"),
+            ("t10k-images-idx3", idx(np.zeros((7, 32, 32), np.uint8)), "has images of 32 × 32: they must be 28 × 28"),
+            ("t10k-images-idx3", idx(np.zeros((0, 28, 28), np.uint8)), "has 0 images: it must have more than 0"),
+            ("train-images-idx3", idx(np.zeros((5_000, 28, 28), np.uint8)), "has 5,000 images: it must have more than 5,000"),
+            ("t10k-labels-idx1", idx(np.zeros(6, np.uint8)), "has 6 labels: it must have 7, one for each image of t10k-images"),
+            ("t10k-labels-idx1", idx(np.full(7, 26, np.uint8)), "has the label 26: labels must be 0 to 9"),
+        ],
+    )  # fmt: skip
+    def test_what_it_cannot_take_is_named(self, clothes, name, content, rule):
+        path = clothes[0] / f"{name}-ubyte.gz"
+        path.write_bytes(content)
+        with pytest.raises(DataError) as error:
+            load_idx(clothes[0])
+        message = str(error.value)
+        assert message.startswith(str(path))
+        assert rule in message
+        assert "\n" not in message
+
+    def test_all_missing_files_are_named_at_once(self, clothes):
+        for name in ("t10k-images-idx3", "train-labels-idx1"):
+            (clothes[0] / f"{name}-ubyte.gz").unlink()
+        with pytest.raises(DataError) as error:
+            load_idx(clothes[0])
+        missing = "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz"
+        rule = "it must hold all four files"
+        assert str(error.value) == f"{clothes[0]} has no {missing}: {rule}"
+
+    @pytest.mark.parametrize("folder", [None, 3, b"x", ["x"]])
+    def test_what_is_no_path_is_refused(self, folder):
+        with pytest.raises(ValueError, match="it must be a path"):
+            load_idx(folder)
