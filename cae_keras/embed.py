@@ -155,7 +155,9 @@ def _kind(layer: layers.Layer) -> dict:
         return {"kind": "leaky_relu", "slope": float(layer.negative_slope)}
     if getattr(layer, "activation", None) is keras.activations.sigmoid:
         return {"kind": "sigmoid"}
-    raise ValueError(f"layer {layer.name!r} is a {type(layer).__name__}: no page has it")
+    raise ValueError(
+        f"layer {layer.name!r} is a {type(layer).__name__}: network.js has none"
+    )
 
 
 def moved_by_rounding(run: Run, images: np.ndarray) -> float:
