@@ -120,7 +120,13 @@ class Lab:
             "means": as_text(half(means)),
             "spread": z[:, :SLIDERS].std(axis=0).tolist(),
         }
-        return _figure("latent-pad", self._places(flat), data, self._say([flat, deep]))
+        what = (
+            f"Above, {len(self.labels):,d} test digits where “{flat}” puts them; any "
+            "place can be pointed at, or reached with the arrow keys, and is decoded. "
+            f"Below, sliders for “{deep}”, from −4 to 4 standard deviations. "
+        )
+        caption = what + self._say([flat, deep])
+        return _figure("latent-pad", self._places(flat), data, caption)
 
     def _places(self, name: str) -> Figure:
         low, high = np.quantile(self.codes[name], (0.02, 0.98), axis=0)
@@ -138,7 +144,13 @@ class Lab:
         rows |= {name: run.reconstruct(x) for name, run in self.runs.items()}
         alt = f"{len(x)} test digits, and what {_and(self.runs)} make of them."
         figure = pictures.rows(rows, alt=alt)
-        return _figure("draw", figure, {}, self._say(self.runs))
+        what = (
+            "A drawing, the same centred and scaled as MNIST, and what each network "
+            "makes of it, with its mean squared error and its code as bars: orange "
+            "below zero, purple above; full height is the largest latent of a test "
+            "digit. "
+        )
+        return _figure("draw", figure, {}, what + self._say(self.runs))
 
     def interpolate(self) -> Html:
         """Returns a walk between two test digits: in pixels, and in latents."""
@@ -152,7 +164,9 @@ class Lab:
         digits = self.labels[self.samples[[0, -1]]]
         ends = f"From a {digits[0]} to a {digits[1]}"
         alt = f"{ends}: in pixels, and by {_and(self.runs)}."
-        return _figure("interpolate", pictures.rows(rows, alt=alt), {}, self._say(rows))
+        what = "A walk between two test digits, in pixels and through latents. "
+        figure = pictures.rows(rows, alt=alt)
+        return _figure("interpolate", figure, {}, what + self._say(rows))
 
     def _say(self, names) -> str:
         """Says whose weights these are."""
