@@ -51,6 +51,9 @@ class Lab:
         runs: A name and a trained network for each.
         data: MNIST. Its first 2,000 test images are used.
 
+    Raises:
+        ValueError: If there is no network.
+
     Example:
         >>> from cae_keras.config import CAEConfig, Recipe
         >>> from cae_keras.models import build_autoencoder
@@ -63,6 +66,8 @@ class Lab:
     """
 
     def __init__(self, runs: Mapping[str, Run], data: Mnist):
+        if not runs:
+            raise ValueError("runs is empty: it must name at least one trained network")
         self.runs = dict(runs)
         self.images = data.x_test[:MAPPED]
         self.labels = data.y_test[:MAPPED]

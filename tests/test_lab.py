@@ -16,6 +16,10 @@ from cae_keras.lab import Lab
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book" / "_static"
+QUIET = [  # Chromium itself asks nobody for updates; a container has no sandbox and no GPU
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 HOW = "no browser: pip install playwright, and apt-get install chromium (or set CAE_CHROMIUM to its path)"
 CONFIGS = {
     "2 latents": CAEConfig(latent_dim=2),
@@ -81,6 +85,10 @@ class TestEmbedding:
         with pytest.raises(ValueError, match="'pool' is a MaxPooling2D"):
             layers_of(model)
 
+    def test_a_lab_without_networks_is_refused(self, small):
+        with pytest.raises(ValueError, match="runs is empty"):
+            Lab({}, small)
+
     def test_a_pad_needs_a_network_with_two_latents(self, runs, small):
         with pytest.raises(ValueError, match="it must have a network with 2"):
             Lab({"baseline": runs["baseline"]}, small).latent_pad()
@@ -108,7 +116,7 @@ def browser():
         missing(HOW)  # the gate has one
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"]
+            executable_path=path, args=QUIET
         )
         yield browser
         browser.close()

@@ -50,6 +50,7 @@ function announcer() {
   const element = make("p", { className: "cae-lab-said", role: "status", "aria-live": "polite" });
   let waiting;
   const say = (text) => {
+    if (!element.isConnected) return void (element.textContent = text); // the page is opening: nothing has happened
     clearTimeout(waiting);
     waiting = setTimeout(() => (element.textContent = text), SAID_AFTER);
   };
@@ -202,11 +203,12 @@ function commonest(values) {
 function onDrag(element, start, go) {
   let down = false;
   element.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary) return;
     down = true;
     element.setPointerCapture(event.pointerId);
     start(event);
   });
-  element.addEventListener("pointermove", (event) => down && go(event));
+  element.addEventListener("pointermove", (event) => down && event.isPrimary && go(event));
   for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, () => (down = false));
 }
 
@@ -375,8 +377,8 @@ function draw(figure, data, lab) {
   const left = make("div", { className: "cae-lab-drawing" }, field, choice.box, button);
   const right = make("div", { className: "cae-lab-answers" }, seen.box, ...models.map(({ box }) => box));
   const row = make("div", { className: "cae-lab-row" }, left, right);
-  figure.prepend(make("div", { className: "cae-lab-part" }, row, said.element));
   pick(1);
+  figure.prepend(make("div", { className: "cae-lab-part" }, row, said.element));
 }
 
 /** What one network makes of a drawing: its picture, and its code as bars. */
@@ -435,8 +437,8 @@ function interpolate(figure, data, lab) {
   const controls = [choose("from", 0).box, choose("to", 1).box, way.box];
   const left = make("div", { className: "cae-lab-controls" }, ...controls);
   const right = make("div", { className: "cae-lab-answers" }, pixels.box, ...models.map(({ box }) => box));
-  figure.prepend(make("div", { className: "cae-lab-part" }, left, right, said.element));
   update();
+  figure.prepend(make("div", { className: "cae-lab-part" }, left, right, said.element));
 }
 
 // Start: when the page has been read
