@@ -291,10 +291,15 @@ class TestPad:
         assert (decoded(page) == second).all()
 
     def test_a_result_is_announced_when_the_point_rests(self, page):
-        page.locator(".cae-lab-pad").focus()
-        page.keyboard.press("ArrowLeft")
         said = page.locator("figure[data-lab='latent-pad'] [aria-live=polite]").first
-        page.wait_for_function("e => e.textContent.includes('nearest')", arg=said.element_handle())
+        before = said.inner_text()
+        page.locator(".cae-lab-pad").focus()
+        for _ in range(3):
+            page.keyboard.press("Shift+ArrowLeft")
+        assert said.inner_text() == before, "not while it moves"
+        page.wait_for_timeout(600)
+        assert said.inner_text() != before
+        assert "nearest to it are a" in said.inner_text()
 
     def test_sliders_move_and_reset(self, page):
         before = decoded(page, 1)
