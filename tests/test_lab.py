@@ -115,9 +115,7 @@ def browser():
         missing = pytest.fail if os.environ.get("CAE_BUILT") else pytest.skip
         missing(HOW)  # the gate has one
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=QUIET
-        )
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
         browser.close()
 
@@ -158,7 +156,9 @@ class Watched:
 
     def check(self):
         assert self.errors == []
-        assert [url for url in self.asked if not url.startswith(("file:", "data:"))] == []
+        assert [
+            url for url in self.asked if not url.startswith(("file:", "data:"))
+        ] == []
 
 
 @pytest.fixture
@@ -174,7 +174,9 @@ def page(watched):
     return watched.page
 
 
-PIXELS = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+PIXELS = (
+    "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+)
 
 
 def shown(page, selector):
@@ -264,12 +266,18 @@ class TestPad:
     def test_what_is_decoded_equals_keras(self, page, runs):
         page.locator(".cae-lab-pad").focus()
         page.keyboard.press("Shift+ArrowUp")
-        note = page.locator(".cae-lab-map + .cae-lab-picture .cae-lab-note").inner_text()
+        note = page.locator(
+            ".cae-lab-map + .cae-lab-picture .cae-lab-note"
+        ).inner_text()
         near = [float(z) for z in note.replace("−", "-").split(",")]
         # the note has one decimal: a grid around it holds the place itself
         steps = np.linspace(-0.05, 0.05, 11)
-        grid = np.array([(near[0] + a, near[1] + b) for a in steps for b in steps], "f4")
-        images = rounded(runs["2 latents"]).get_layer("decoder").predict(grid, verbose=0)
+        grid = np.array(
+            [(near[0] + a, near[1] + b) for a in steps for b in steps], "f4"
+        )
+        images = (
+            rounded(runs["2 latents"]).get_layer("decoder").predict(grid, verbose=0)
+        )
         off = abs(255 * images.reshape(len(grid), -1) - decoded(page)).max(axis=1)
         assert off.min() < 3
 
@@ -315,16 +323,22 @@ class TestPad:
         assert (decoded(page, 1) != before).any()
 
     def test_the_legend_names_each_class_once(self, page):
-        assert page.locator(".cae-lab-legend li").all_inner_texts() == list("0123456789")
+        assert page.locator(".cae-lab-legend li").all_inner_texts() == list(
+            "0123456789"
+        )
 
 
 class TestDraw:
     ANSWERS = "figure[data-lab='draw'] .cae-lab-picture > canvas:not(.cae-lab-bars)"
 
     def answers(self, page):
-        return [np.array(c.evaluate(PIXELS))[::4] for c in page.locator(self.ANSWERS).all()]
+        return [
+            np.array(c.evaluate(PIXELS))[::4] for c in page.locator(self.ANSWERS).all()
+        ]
 
-    def test_a_test_image_is_seen_as_it_is_and_reconstructed_by_each(self, page, runs, small):
+    def test_a_test_image_is_seen_as_it_is_and_reconstructed_by_each(
+        self, page, runs, small
+    ):
         page.get_by_label("In the field:").select_option(label="test digit 7")
         seen, *given = self.answers(page)
         image = small.x_test[np.flatnonzero(small.y_test == 7)[:1]]
@@ -396,10 +410,14 @@ class TestInterpolate:
         slider = page.get_by_label("way:")
         slider.focus()
         page.keyboard.press("Home" if to == 0 else "End")
-        return [np.array(c.evaluate(PIXELS))[::4] for c in page.locator(self.PICTURES).all()]
+        return [
+            np.array(c.evaluate(PIXELS))[::4] for c in page.locator(self.PICTURES).all()
+        ]
 
     @pytest.mark.parametrize("to, digit, end", [(0, "3", 0), (100, "5", 1)])
-    def test_the_ends_are_the_digits_and_their_reconstructions(self, page, runs, small, to, digit, end):
+    def test_the_ends_are_the_digits_and_their_reconstructions(
+        self, page, runs, small, to, digit, end
+    ):
         chooser = page.locator("figure[data-lab='interpolate'] select").nth(end)
         chooser.select_option(label=digit)
         pixels, *models = self.walk(page, to)
@@ -413,7 +431,9 @@ class TestInterpolate:
 class TestPage:
     def test_each_control_has_a_name_and_a_visible_focus(self, page):
         page.locator("body").click(position={"x": 1, "y": 1})
-        controls = page.locator("figure.cae-lab :is(input, select, button, canvas[tabindex])")
+        controls = page.locator(
+            "figure.cae-lab :is(input, select, button, canvas[tabindex])"
+        )
         names = controls.evaluate_all(
             "all => all.map(e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent)"
         )
@@ -433,7 +453,9 @@ class TestPage:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     def test_a_finger_draws(self, browser, address):
-        watched = Watched(browser, address, has_touch=True, viewport={"width": 360, "height": 700})
+        watched = Watched(
+            browser, address, has_touch=True, viewport={"width": 360, "height": 700}
+        )
         page = watched.page
         field = page.locator(".cae-lab-field")
         field.scroll_into_view_if_needed()
@@ -444,7 +466,9 @@ class TestPage:
         watched.check()
         watched.context.close()
 
-    def test_without_javascript_there_are_a_picture_and_a_sentence(self, browser, address):
+    def test_without_javascript_there_are_a_picture_and_a_sentence(
+        self, browser, address
+    ):
         watched = Watched(browser, address, java_script_enabled=False)
         for figure in watched.page.locator("figure.cae-lab").all():
             assert figure.locator("img").get_attribute("alt")
