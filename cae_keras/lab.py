@@ -87,11 +87,20 @@ class Lab:
         }
         images, labels = self.images[self.samples], self.labels[self.samples]
         data = {"models": models, "images": as_text(images), "labels": labels.tolist()}
+        moved = {
+            name: f"{moved_by_rounding(run, self.images):.1e}"
+            for name, run in self.runs.items()
+        }
         heads = ["network", "seed", "weights", "bytes here"]
         heads += ["rounding moves a pixel by at most"]
         rows = [
-            [name, m["seed"], f"{m['count']:,d}", f"{len(m['weights']):,d}"]
-            + [f"{moved_by_rounding(self.runs[name], self.images):.1e}"]
+            (
+                name,
+                m["seed"],
+                f"{m['count']:,d}",
+                f"{len(m['weights']):,d}",
+                moved[name],
+            )
             for name, m in models.items()
         ]
         return f'<div class="cae-lab-models">{_table(heads, rows)}{_script(data)}</div>'
@@ -204,7 +213,7 @@ def _script(data: dict) -> str:
     return f'<script type="application/json">{text}</script>'
 
 
-def _table(heads: list, rows: list[list]) -> str:
+def _table(heads: list, rows: list[tuple]) -> str:
     head = "".join(f'<th scope="col">{html.escape(str(cell))}</th>' for cell in heads)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
