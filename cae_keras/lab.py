@@ -87,22 +87,14 @@ class Lab:
         }
         images, labels = self.images[self.samples], self.labels[self.samples]
         data = {"models": models, "images": as_text(images), "labels": labels.tolist()}
-        moved = {
-            name: f"{moved_by_rounding(run, self.images):.1e}"
-            for name, run in self.runs.items()
-        }
         heads = ["network", "seed", "weights", "bytes here"]
         heads += ["rounding moves a pixel by at most"]
-        rows = [
-            (
-                name,
-                m["seed"],
-                f"{m['count']:,d}",
-                f"{len(m['weights']):,d}",
-                moved[name],
-            )
-            for name, m in models.items()
-        ]
+        rows = []
+        for name, model in models.items():
+            moved = moved_by_rounding(self.runs[name], self.images)
+            count, size = model["count"], len(model["weights"])
+            rows.append([name, model["seed"], f"{count:,d}", f"{size:,d}"])
+            rows[-1].append(f"{moved:.1e}")
         return f'<div class="cae-lab-models">{_table(heads, rows)}{_script(data)}</div>'
 
     def __repr__(self) -> str:
@@ -213,7 +205,7 @@ def _script(data: dict) -> str:
     return f'<script type="application/json">{text}</script>'
 
 
-def _table(heads: list, rows: list[tuple]) -> str:
+def _table(heads: list, rows: list[list]) -> str:
     head = "".join(f'<th scope="col">{html.escape(str(cell))}</th>' for cell in heads)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"

@@ -337,7 +337,7 @@ function draw(figure, data, lab) {
   const to = (event) => {
     const box = field.getBoundingClientRect();
     const now = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((s) => s * FIELD);
-    stroke(pen || now, now);
+    stroke(pen || [now[0] - 0.1, now[1]], now); // a line without length leaves no dot
     pen = now;
     soon();
   };
