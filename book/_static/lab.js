@@ -1,7 +1,9 @@
 "use strict";
 /* The lab in the page: a map to decode, a field to draw in, a walk between two digits.
 
-   The page holds weights and test digits as data; network.js computes. Nothing is fetched. */
+   The page holds weights and test digits as data; network.js computes. Nothing is fetched. All is in one block, since
+   other scripts of the page have names of their own; tests use what is in `caeLab`. */
+{
 
 const SIDE = 28; // pixels of an image
 const SAID_AFTER = 400; // ms without a change until a result is announced
@@ -88,7 +90,7 @@ function latentMap(data, model) {
   const points = halvesOf(data.points);
   const labels = bytesOf(data.labels);
   const size = 560;
-  const range = [0, 1].map((axis) => rangeOf(points.filter((_, i) => i % 2 === axis)));
+  const range = [0, 1].map((axis) => mostOf(points.filter((_, i) => i % 2 === axis)));
   const place = (z) => [0, 1].map((axis) => {
     const share = (z[axis] - range[axis].low) / (range[axis].high - range[axis].low);
     return size * (axis ? 1 - share : share);
@@ -145,10 +147,18 @@ function latentMap(data, model) {
 
 const title = (text) => make("p", { className: "cae-lab-title" }, text);
 
+/** The range of all but the outermost values, 1 % on each side, with a margin. */
+function mostOf(values) {
+  const sorted = values.sort((a, b) => a - b);
+  const [low, high] = [0.01, 0.99].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
+  const margin = 0.1 * (high - low) || 1;
+  return { low: low - margin, high: high + margin, middle: (low + high) / 2 };
+}
+
 function rangeOf(values) {
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
-  return { low, high, middle: (low + high) / 2 };
+  return { low, high };
 }
 
 /** Draws the points, and each class at its median, on white paper. */
@@ -461,3 +471,5 @@ function startLabs() {
 }
 
 document.addEventListener("DOMContentLoaded", startLabs);
+globalThis.caeLab = { centred, dataOf, median };
+}
