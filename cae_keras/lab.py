@@ -82,7 +82,7 @@ class Lab:
 
     def _repr_html_(self) -> str:
         models = {
-            name: embedded(run) | {"reach": float(abs(self.codes[name]).max())}
+            name: embedded(run) | {"reach": self._reach(name)}
             for name, run in self.runs.items()
         }
         images, labels = self.images[self.samples], self.labels[self.samples]
@@ -96,6 +96,9 @@ class Lab:
             rows.append([name, model["seed"], f"{count:,d}", f"{size:,d}"])
             rows[-1].append(f"{moved:.1e}")
         return f'<div class="cae-lab-models">{_table(heads, rows)}{_script(data)}</div>'
+
+    def _reach(self, name: str) -> float:
+        return float(np.quantile(abs(self.codes[name]), 0.99))
 
     def __repr__(self) -> str:
         return f"<lab with {', '.join(self.runs)}>"
@@ -153,8 +156,7 @@ class Lab:
         what = (
             "A drawing, the same centred and scaled as MNIST, and what each network "
             "makes of it, with its mean squared error and its code as bars: orange "
-            "below zero, purple above; full height is the largest latent of a test "
-            "digit. "
+            "below zero, purple above; 99 % of the latents of test digits fit in. "
         )
         return _figure("draw", figure, {}, what + self._say(self.runs))
 

@@ -152,7 +152,7 @@ function mostOf(values) {
   const sorted = values.sort((a, b) => a - b);
   const [low, high] = [0.01, 0.99].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
   const margin = 0.1 * (high - low) || 1;
-  return { low: low - margin, high: high + margin, middle: (low + high) / 2 };
+  return { low: low - margin, high: high + margin, middle: sorted[sorted.length >> 1] };
 }
 
 function rangeOf(values) {
@@ -399,7 +399,7 @@ function answer(name) {
   return { ...parts, bars };
 }
 
-/** Draws a code as bars up and down from a line; the height of the canvas is the range over the test digits. */
+/** Draws a code as bars up and down from a line; the canvas holds 99 % of the latents of test digits. */
 function drawBars(canvas, z, reach) {
   const context = canvas.getContext("2d");
   const [width, middle] = [canvas.width / z.length, canvas.height / 2];
