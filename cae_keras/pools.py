@@ -126,8 +126,8 @@ class Workers:
     def finished(self) -> Iterator[tuple[str, Entry]]:
         if not self.busy:  # all that is left is with another process
             time.sleep(POLL)
-        done, _ = wait(self.busy, POLL, FIRST_COMPLETED)
-        for future in sorted(done, key=_failed):  # what is finished is kept first
+        ended, _ = wait(self.busy, POLL, FIRST_COMPLETED)
+        for future in sorted(ended, key=_failed):  # what is finished is kept first
             key, task, data, executor = self.busy.pop(future)
             try:
                 entry = future.result()

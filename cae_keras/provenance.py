@@ -28,7 +28,7 @@ def provenance(data: Mnist) -> dict[str, str]:
         What `machine` returns; the versions of further packages; `preset`, `recipe`,
         `seeds` and `workers`; `images`, 32 digits of a SHA-256 of images and labels;
         and `first run`, the key in the store of the baseline's first run, which covers
-        configuration, recipe, seed, training images, code and versions.
+        configuration, recipe, seed, its images, code and versions.
     """
     preset = get_preset()
     task = Training(CAEConfig(), preset.recipe, preset.seeds[0])

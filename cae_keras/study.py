@@ -29,7 +29,7 @@ def run(
     Args:
         *experiments: Names out of `EXPERIMENTS` or `BEYOND`, or configurations by names
             of your own; a pair of configuration and recipe has its own budget. Without
-            any, the whole study.
+            any, the whole study; the machine reader is then trained beside it.
         recipe: The budget of all others; without it, that of the build's preset.
         seeds: Their random seeds; without them, those of the build's preset.
         data: Where the images come from; without it, `load_mnist()`.
@@ -49,9 +49,10 @@ def run(
     """
     data = data or load_mnist()
     tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    widest_first = _widest_first(tasks)
-    entries = complete(widest_first, data)
-    found = dict(zip(widest_first, entries, strict=True))
+    to_do = _widest_first(tasks)
+    if not experiments:
+        to_do.append(_reading(None, 0, data))
+    found = dict(zip(to_do, complete(to_do, data), strict=True))
     return {
         name: tuple(task.result(found[task]) for task in several)
         for name, several in tasks.items()

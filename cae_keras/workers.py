@@ -17,7 +17,7 @@ from cae_keras.store import Entry, Store, Task, task_key
 
 BACKENDS = ("local", "ray")
 RAY = "2.60"  # the oldest version it was tried with
-WORTH = 1_500  # steps of training: what takes fewer is not worth starting workers
+WORTH = 3_000  # steps of training: what takes fewer is not worth starting workers
 
 
 def backend() -> str:

@@ -1,7 +1,9 @@
 """Tasks that train nothing: what a worker, a store or a signal does to them shows in a log."""
 
+import contextlib
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,3 +105,20 @@ def gone(pids, seconds):
 def _log(folder):
     log = folder / "log"
     return log.read_text().splitlines() if log.exists() else []
+
+
+@contextlib.contextmanager
+def output_into(path):
+    """Sends what this process and those it starts write to stdout and stderr into a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = os.dup(1), os.dup(2)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.dup2(file, 1), os.dup2(file, 2)
+        yield
+    finally:
+        for stream, was in zip((1, 2), before, strict=True):
+            os.dup2(was, stream)
+            os.close(was)
+        os.close(file)

@@ -148,6 +148,7 @@ def test_presets_are_those_of_the_design():
         3,
         (0, 1),
     )
+    assert (full.every, quick.every) == (1, 4)
     assert dataclasses.replace(quick.recipe, images=55_000, epochs=10) == full.recipe
 
 

@@ -165,6 +165,14 @@ class TestContent:
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 0
 
+    def test_a_quick_build_holds_out_every_fourth(self, mnist, monkeypatch):
+        monkeypatch.setenv("CAE_PRESET", "quick")
+        quick = load_mnist()
+        for split, every in {"train": 1, "val": 4, "test": 4}.items():
+            for array in (f"x_{split}", f"y_{split}"):
+                all_of_them = getattr(mnist, array)
+                assert np.array_equal(getattr(quick, array), all_of_them[::every])
+
     def test_first_of_each_class(self, mnist):
         labels = mnist.y_test.tolist()
         assert first_of_each_class(mnist.y_test).tolist() == [

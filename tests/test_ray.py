@@ -1,6 +1,5 @@
 """Ray: a real cluster of two nodes on loopback gives what this process gives, and loses no more than one worker had."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -12,7 +11,7 @@ from pathlib import Path
 import fake_tasks
 import numpy as np
 import pytest
-from fake_tasks import Fake, begun, gone, pids
+from fake_tasks import Fake, begun, gone, output_into, pids
 
 import cae_keras
 from cae_keras import CAEConfig, Recipe
@@ -111,23 +110,6 @@ def cluster():
 def on_ray(cluster, monkeypatch):
     monkeypatch.setenv("CAE_BACKEND", "ray")
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-
-
-@contextlib.contextmanager
-def output_into(path):
-    """Sends what this process and those it starts write to stdout and stderr into a file."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    before = os.dup(1), os.dup(2)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        os.dup2(file, 1), os.dup2(file, 2)
-        yield
-    finally:
-        for stream, was in zip((1, 2), before, strict=True):
-            os.dup2(was, stream)
-            os.close(was)
-        os.close(file)
 
 
 def kept(folder):

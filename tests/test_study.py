@@ -59,6 +59,14 @@ class TestRun:
             for a, b in zip(first.weights, stored.weights, strict=True):
                 assert a.tobytes() == b.tobytes()
 
+    def test_the_whole_study_trains_the_reader_beside_it(self, tiny, done, monkeypatch):
+        monkeypatch.setattr(study, "configurations", lambda *_: {"small": SMALL})
+        assert set(run(data=tiny)) == {"small"}
+        assert [type(task) for task in done] == [Training, Training, Reading]
+        assert has_reader(tiny)
+        run("baseline", seeds=(5,), data=tiny)
+        assert len(done) == 4, "a part of it needs no reader"
+
     def test_a_run_is_what_train_returns(self, tiny):
         (found,) = run({"mine": OTHER}, seeds=(3,), data=tiny)["mine"]
         by_hand = train(OTHER, RECIPE, 3, tiny)
@@ -86,7 +94,8 @@ class TestRun:
         assert widths == sorted(widths, reverse=True)  # so that none is left to the end
         asked.clear()
         assert run(data=tiny).keys() == configurations().keys()
-        assert len(asked) == 2 * len(configurations())
+        kinds = [type(task) for task in asked]
+        assert kinds == [Training] * 2 * len(configurations()) + [Reading]
 
     def test_budget_and_seeds_may_be_given(self, tiny):
         recipe = replace(RECIPE, epochs=1)

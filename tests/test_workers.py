@@ -16,7 +16,7 @@ from pathlib import Path
 import loky
 import numpy as np
 import pytest
-from fake_tasks import Fake, alive, begun, gone, pids
+from fake_tasks import Fake, alive, begun, gone, output_into, pids
 
 from cae_keras import CAEConfig, Recipe, pools
 from cae_keras.pools import Workers, number_of_workers
@@ -143,23 +143,6 @@ def starting(pid):
             if int(parent) == pid and "popen_loky" in line:
                 found.add(int(folder.name))
     return found
-
-
-@contextlib.contextmanager
-def output_into(path):
-    """Sends what this process and those it starts write to stdout and stderr into a file."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    before = os.dup(1), os.dup(2)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        os.dup2(file, 1), os.dup2(file, 2)
-        yield
-    finally:
-        for stream, was in zip((1, 2), before, strict=True):
-            os.dup2(was, stream)
-            os.close(was)
-        os.close(file)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,9 @@
 """Ties the pages of the book to the package: the one Sphinx extension of this project.
 
 It lets a page's kernel import the package, executes pages again when the package or the
-preset has changed, several at a time where there are several cores, shows the progress
-of a kernel in the terminal, copies alternative texts from figures, puts a banner on
-quick builds, and cleans up after a build that was killed.
-
-The index trains the whole study with all cores, so it is executed first, and alone; so
-is a page that measures how fast something is: one with `cae_alone: true` in its head.
+preset has changed, several at a time where there are several cores (`side_by_side`),
+shows the progress of a kernel in the terminal, copies alternative texts from figures,
+puts a banner on quick builds, and cleans up after a build that was killed.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
 `_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
@@ -19,30 +16,18 @@ import re
 import shutil
 import sys
 import threading
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 import filelock
+import side_by_side
 from myst_nb.core.render import NbElementRenderer
-from sphinx.errors import ConfigError, SphinxParallelError
+from sphinx.errors import ConfigError
 from sphinx.util import logging
-
-try:
-    import fcntl
-except ImportError:  # Windows, where Sphinx reads one page after the other anyway
-    fcntl = None
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "cae_keras"
 DECIDING = ("keras", "torch", "numpy", "scipy", "scikit-image", "matplotlib")
-MOST_PAGES = 4  # at a time: each takes up to a gigabyte
-ALONE = re.compile(r"\A---\n(?:.*\n)*?cae_alone: true\b.*\n(?:.*\n)*?---\n")
-UNDECLARED = (  # they do not say whether pages may be read side by side; they may
-    "sphinx-mathjax-offline",  # copies files at the end
-    "sphinx_jupyterbook_latex",  # acts on LaTeX alone
-    "sphinx_multitoc_numbering",  # numbers sections when all pages have been read
-)
 logger = logging.getLogger(__name__)
 
 
@@ -51,12 +36,9 @@ def setup(app):
     app.connect("config-inited", choose_preset, priority=1)
     app.connect("config-inited", start_clean, priority=2)
     app.connect("builder-inited", prepare_kernels)
-    app.connect("builder-inited", read_side_by_side)
-    app.connect("env-before-read-docs", order_pages)
     app.connect("source-read", depend_on_package)
-    app.connect("source-read", wait_for_others)
-    app.connect("doctree-read", let_others_go_on)
     app.connect("build-finished", finish)
+    side_by_side.setup(app)
     copy_alt_texts()
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -101,8 +83,8 @@ def choose_preset(app, config):
     if preset.name == "quick":
         config.html_theme_options["announcement"] = (
             f"This is a <strong>quick build</strong>: {preset.recipe.images:,} images, "
-            f"{preset.recipe.epochs} epochs. Its numbers are rough; the full build has "
-            "the real ones."
+            f"{preset.recipe.epochs} epochs, and one of {preset.every} validation and "
+            "test images. Its numbers are rough; the full build has the real ones."
         )
 
 
@@ -116,67 +98,6 @@ def prepare_kernels(app):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
     app.cae_progress = Progress(Path(app.outdir).parent / ".progress")
     os.environ["CAE_PROGRESS"] = str(app.cae_progress.path)
-
-
-def read_side_by_side(app):
-    """Lets Sphinx read, and so execute, one page a core, if there are many to read."""
-    if fcntl is None:
-        return
-    SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
-    app.cae_builder = os.getpid()
-    cores = len(os.sched_getaffinity(0))
-    app.cae_threads = os.environ.get("OMP_NUM_THREADS") or str(cores)
-    app.parallel = max(app.parallel, min(cores, MOST_PAGES))
-    for name in set(UNDECLARED) & set(app.extensions):
-        app.extensions[name].parallel_read_safe = True
-
-
-def order_pages(app, env, docnames):
-    """Puts the index first, which needs every run, and pages that measure times last.
-
-    Sphinx reads groups of pages in processes of their own, each forked from this one
-    and so with its lock: until the index has been executed, the others wait for it.
-    """
-    alone = {name for name in docnames if is_alone(env.doc2path(name))}
-    docnames.sort(key=lambda name: (name in alone, name != env.config.root_doc))
-    if fcntl is not None:
-        app.cae_turn = open(Path(app.outdir).parent / ".turn", "w")  # noqa: SIM115
-        if docnames and docnames[0] == env.config.root_doc:
-            fcntl.flock(app.cae_turn, fcntl.LOCK_EX)
-
-
-def is_alone(path) -> bool:
-    return bool(ALONE.match(Path(path).read_text("utf-8")))
-
-
-def wait_for_others(app, docname, source):
-    """Waits for pages that have to be alone, or, if this is one, for all others."""
-    if fcntl is not None and os.getpid() != app.cae_builder:
-        app.cae_builder = end_with(app.cae_builder)
-    app.cae_has_turn = fcntl is not None and executes(source[0])
-    if app.cae_has_turn and docname != app.config.root_doc:
-        alone = ALONE.match(source[0])
-        app.cae_turn = open(app.cae_turn.name, "w")  # noqa: SIM115
-        fcntl.flock(app.cae_turn, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        if app.parallel > 1:  # or two kernels with two threads each are in the way
-            os.environ["OMP_NUM_THREADS"] = app.cae_threads if alone else "1"
-
-
-def end_with(builder: int) -> int:
-    """Lets this process, which reads pages, end when the build is killed."""
-
-    def watch():
-        while os.getppid() == builder:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    return os.getpid()
-
-
-def let_others_go_on(app, doctree):
-    if app.cae_has_turn:
-        fcntl.flock(app.cae_turn, fcntl.LOCK_UN)
 
 
 def executes(source: str) -> bool:

@@ -234,13 +234,14 @@ def measured_and_expected(
     ):
         dots = axis.plot(x, measured, "o", color=PALETTE[0])[0]
         line = axis.plot(x, expected, "--", color=FLOOR, lw=1.5)[0]
-        axis.set(xlabel=xlabel, xticks=x, ylim=(0, None))
+        axis.set_xlabel(xlabel)
         axis.set_xticks(x, [f"{value:,}" for value in x])
         values = zip(x, measured, expected, strict=True)
         said.append(
             f"{xlabel}: " + ", ".join(f"{a:,}: {b:.1f} ({c:.1f})" for a, b, c in values)
         )
     axes[0].set_ylabel(ylabel)
+    axes[0].set_ylim(bottom=0)  # at last: a limit set before stops the others growing
     legend_below(figure, {"measured": dots, "expected": line})
     figure.alt = f"{ylabel} measured (expected), by {'; by '.join(said)}."
     return figure

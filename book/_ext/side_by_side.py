@@ -1,0 +1,130 @@
+"""Pages executed side by side, one a core, where Sphinx can fork processes.
+
+Sphinx reads groups of pages in processes of their own. Here each page gets a process,
+and waits in it for its turn: the index, which trains the whole study with all cores, is
+first and alone; then come the others, as many at a time as there are cores; and then,
+one by one, those that measure how fast something is: with `cae_alone: true` in their
+head.
+"""
+
+import multiprocessing
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+import loky
+from sphinx.errors import SphinxParallelError
+
+MOST = 4  # pages at a time: each takes up to a gigabyte
+POLL = 0.2  # seconds between two looks at the pages that are left
+ALONE = re.compile(r"\A---\n(?:.*\n)*?cae_alone: true\b.*\n(?:.*\n)*?---\n")
+UNDECLARED = (  # they do not say whether pages may be read side by side; they may
+    "sphinx-mathjax-offline",  # copies files at the end
+    "sphinx_jupyterbook_latex",  # acts on LaTeX alone
+    "sphinx_multitoc_numbering",  # numbers sections when all pages have been read
+)
+
+
+def setup(app):
+    if os.name != "posix":  # where Sphinx reads one page after the other anyway
+        return
+    SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
+    app.connect("builder-inited", allow)
+    app.connect("env-before-read-docs", prepare)
+    app.connect("source-read", wait_for_turn, priority=900)
+    app.connect("doctree-read", end_turn)
+    app.connect("env-updated", prepare_writing)
+
+
+def allow(app):
+    app.cae_cores = min(loky.cpu_count(), MOST)
+    for name in set(UNDECLARED) & set(app.extensions):
+        app.extensions[name].parallel_read_safe = True
+
+
+def prepare(app, env, docnames):
+    """Asks for a process a page, and for an order if there are too few for that."""
+    sources = {name: Path(env.doc2path(name)).read_text("utf-8") for name in docnames}
+    root = env.config.root_doc
+    docnames.sort(key=lambda name: (bool(ALONE.match(sources[name])), name != root))
+    kinds = [kind(name, source, root) for name, source in sources.items()]
+    app.cae_turns = Turns(app.cae_cores, "first" in kinds, kinds.count("beside"))
+    app.parallel = max(app.parallel, len(docnames)) if app.cae_cores > 1 else 1
+
+
+def wait_for_turn(app, docname, source):
+    app.cae_kind = kind(docname, source[0], app.config.root_doc)
+    if os.getpid() != app.cae_turns.builder:
+        end_with(app.cae_turns.builder)
+        # or kernels with all threads each would be in each other's way
+        if app.cae_kind == "beside":
+            os.environ["OMP_NUM_THREADS"] = "1"
+    app.cae_turns.wait(app.cae_kind)
+
+
+def end_turn(app, doctree):
+    app.cae_turns.end(app.cae_kind)
+
+
+def prepare_writing(app, env):
+    app.parallel = app.cae_cores
+
+
+def kind(docname: str, source: str, root: str) -> str | None:
+    """Tells when a page has its turn: `first`, `beside` others, `alone`; or any."""
+    if "{code-cell}" not in source:
+        return None
+    if docname == root:
+        return "first"
+    return "alone" if ALONE.match(source) else "beside"
+
+
+def end_with(builder: int):
+    """Lets this process, which reads a page, end when the build is killed."""
+
+    def watch():
+        while os.getppid() == builder:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Turns:
+    """Who may go on; shared by the processes that are forked from the one that made it.
+
+    Args:
+        cores: How many pages may be executed beside each other.
+        has_first: Whether there is one that all others wait for.
+        beside: How many there are to execute beside each other.
+    """
+
+    def __init__(self, cores: int, has_first: bool, beside: int):
+        fork = multiprocessing.get_context("fork")
+        self.builder = os.getpid()
+        self.first_done, self.alone = fork.Event(), fork.Lock()
+        self.places, self.left = fork.Semaphore(cores), fork.Value("i", beside)
+        if not has_first:
+            self.first_done.set()
+
+    def wait(self, kind: str | None):
+        if kind in ("beside", "alone"):
+            self.first_done.wait()
+        if kind == "beside":
+            self.places.acquire()
+        if kind == "alone":
+            while self.left.value:
+                time.sleep(POLL)
+            self.alone.acquire()
+
+    def end(self, kind: str | None):
+        if kind == "first":
+            self.first_done.set()
+        if kind == "beside":
+            self.places.release()
+            with self.left.get_lock():
+                self.left.value -= 1
+        if kind == "alone":
+            self.alone.release()
