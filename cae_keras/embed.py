@@ -1,6 +1,7 @@
 """A trained network as text that a page can hold: its layers, and rounded weights."""
 
 import base64
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -71,16 +72,17 @@ def as_text(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
-def embedded(run: Run) -> dict:
+def embedded(run: Run, parts: Sequence[str] = PARTS) -> dict:
     """Returns a trained network as plain values, as `book/_static/network.js` reads it.
 
     Args:
         run: The trained network.
+        parts: Those of it that the page needs, out of `encoder` and `decoder`.
 
     Returns:
-        `seed`, `latent_dim`, `count` (of weights), `encoder` and `decoder` (their
-        layers, as `layers_of` describes them) and `weights`: kernel and bias of each
-        layer in this order, as float16 in base64.
+        `seed`, `latent_dim`, `count` (of weights), the layers of each part, as
+        `layers_of` describes them, and `weights`: kernel and bias of each layer in this
+        order, as float16 in base64.
 
     Raises:
         ValueError: If a weight is too large for a float16.
@@ -94,10 +96,11 @@ def embedded(run: Run) -> dict:
         >>> [layer["kind"] for layer in embedded(run)["encoder"]]
         ['conv', 'relu', 'reshape', 'dense']
     """
-    parts = {part: rounded(run).get_layer(part) for part in PARTS}
+    model = rounded(run)
+    models = {part: model.get_layer(part) for part in parts}
     weights = [
         half(weight).ravel()
-        for model in parts.values()
+        for model in models.values()
         for layer in model.layers
         for weight in layer.get_weights()
     ]
@@ -106,7 +109,7 @@ def embedded(run: Run) -> dict:
         "seed": run.seed,
         "latent_dim": run.config.latent_dim,
         "count": len(packed),
-        **{part: layers_of(model) for part, model in parts.items()},
+        **{part: layers_of(model) for part, model in models.items()},
         "weights": as_text(packed),
     }
 

@@ -8,7 +8,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from cae_keras import pictures
 from cae_keras.data import Mnist
-from cae_keras.embed import as_text, embedded, half, moved_by_rounding
+from cae_keras.embed import PARTS, as_text, embedded, half, moved_by_rounding
 from cae_keras.figure import Figure
 from cae_keras.images import to_float
 from cae_keras.plots.inside import CLASS_COLORS
@@ -50,6 +50,8 @@ class Lab:
     Args:
         runs: A name and a trained network for each.
         data: MNIST. Its first 2,000 test images are used.
+        parts: What the page needs of each network, out of `encoder` and `decoder`; only
+            `draw` needs the encoders.
 
     Raises:
         ValueError: If there is no network.
@@ -65,10 +67,12 @@ class Lab:
         <lab: draw>
     """
 
-    def __init__(self, runs: Mapping[str, Run], data: Mnist):
+    def __init__(
+        self, runs: Mapping[str, Run], data: Mnist, parts: Sequence[str] = PARTS
+    ):
         if not runs:
             raise ValueError("runs is empty: it must name at least one trained network")
-        self.runs = dict(runs)
+        self.runs, self.parts = dict(runs), tuple(parts)
         self.images = data.x_test[:MAPPED]
         self.labels = data.y_test[:MAPPED]
         classes = np.unique(self.labels)
@@ -82,7 +86,8 @@ class Lab:
 
     def _repr_html_(self) -> str:
         models = {
-            name: embedded(run) | {"reach": self._reach(name)}
+            name: embedded(run, self.parts)
+            | {"reach": self._reach(name), "codes": self._codes_of_samples(name)}
             for name, run in self.runs.items()
         }
         images, labels = self.images[self.samples], self.labels[self.samples]
@@ -99,6 +104,9 @@ class Lab:
 
     def _reach(self, name: str) -> float:
         return float(np.quantile(abs(self.codes[name]), 0.99))
+
+    def _codes_of_samples(self, name: str) -> str:
+        return as_text(half(self.codes[name][self.samples]))
 
     def __repr__(self) -> str:
         return f"<lab with {', '.join(self.runs)}>"
@@ -147,7 +155,13 @@ class Lab:
         return pictures.digits(self.runs[name].decode(grid), columns=12, alt=alt)
 
     def draw(self) -> Html:
-        """Returns a field to draw in, with what each network makes of the drawing."""
+        """Returns a field to draw in, with what each network makes of the drawing.
+
+        Raises:
+            ValueError: If the page has no encoders.
+        """
+        if "encoder" not in self.parts:
+            raise ValueError(f"parts={self.parts}: 'encoder' must be one of them")
         x = to_float(self.images[self.samples[::PER_CLASS]])
         rows = {"test digits": x}
         rows |= {name: run.reconstruct(x) for name, run in self.runs.items()}

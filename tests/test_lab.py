@@ -75,6 +75,17 @@ class TestEmbedding:
         by_hand = abs(after - runs[name].reconstruct(small.x_test[:20])).max()
         assert moved == pytest.approx(by_hand)
 
+    def test_a_page_may_hold_the_decoders_alone(self, runs, small):
+        run = runs["trade-off"]
+        data = embedded(run, ["decoder"])
+        decoder = rounded(run).get_layer("decoder")
+        assert "encoder" not in data
+        assert data["decoder"] == embedded(run)["decoder"]
+        assert data["count"] == decoder.count_params()
+        lab = Lab({"trade-off": run}, small, parts=["decoder"])
+        with pytest.raises(ValueError, match="'encoder' must be one of them"):
+            lab.draw()
+
     def test_a_weight_too_large_is_refused_with_its_value(self):
         with pytest.raises(ValueError, match=r"^70000: a float16 must lie within"):
             half(np.array([1.0, 70000.0]))

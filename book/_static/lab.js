@@ -431,7 +431,7 @@ function interpolate(figure, data, lab) {
     const percent = `${Math.round(100 * share)} %`;
     show(pixels.canvas, mixed(one, other));
     for (const { name, model, canvas } of models) {
-      show(canvas, model.decode(mixed(model.encode(one), model.encode(other))));
+      show(canvas, model.decode(mixed(...ends.map((i) => model.codes[i]))));
       canvas.setAttribute("aria-label", `${name}, ${percent} of the way through latents`);
     }
     pixels.canvas.setAttribute("aria-label", `pixels, ${percent} of the way`);
@@ -453,16 +453,22 @@ function interpolate(figure, data, lab) {
 
 // Start: when the page has been read
 
+/** Cuts numbers into rows of one length. */
+function rowsOf(numbers, length) {
+  return Array.from({ length: numbers.length / length }, (_, i) => numbers.slice(i * length, (i + 1) * length));
+}
+
 function startLabs() {
   const holder = document.querySelector(".cae-lab-models");
   if (!holder) return;
   const { models, images, labels } = dataOf(holder);
-  const lab = { models: {}, labels, images: [] };
+  const lab = { models: {}, labels };
   for (const [name, data] of Object.entries(models)) {
-    lab.models[name] = Object.assign(new Autoencoder(data), { reach: data.reach });
+    const codes = rowsOf(halvesOf(data.codes), data.latent_dim);
+    lab.models[name] = Object.assign(new Autoencoder(data), { reach: data.reach, codes });
   }
   const pixels = Float64Array.from(bytesOf(images), (value) => Math.fround(value / 255));
-  for (let i = 0; i < labels.length; i++) lab.images.push(pixels.slice(i * SIDE ** 2, (i + 1) * SIDE ** 2));
+  lab.images = rowsOf(pixels, SIDE ** 2);
   const kinds = { "latent-pad": latentPad, draw, interpolate };
   for (const figure of document.querySelectorAll("figure.cae-lab")) {
     kinds[figure.dataset.lab](figure, dataOf(figure), lab);

@@ -120,8 +120,8 @@ class Autoencoder {
       }
       return layer;
     };
-    this.encoder = data.encoder.map(withWeights);
-    this.decoder = data.decoder.map(withWeights);
+    this.encoder = data.encoder?.map(withWeights); // a page that does not need it has none
+    this.decoder = data.decoder?.map(withWeights);
   }
 
   /** Returns the latents of an image of 784 numbers from 0 to 1. */
