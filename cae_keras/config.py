@@ -146,8 +146,8 @@ class Preset:
         name: What `CAE_PRESET` calls it.
         recipe: The budget of its runs.
         seeds: Their random seeds.
-        every: Of the validation images, and of the test images, every so manieth one is
-            taken; 1 takes them all.
+        every: One in so many of the validation images, and of the test images, is used;
+            1 uses all.
     """
 
     name: str

@@ -80,8 +80,8 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
 
     Returns:
         A `Mnist`: 55,000 images to train, 5,000 to validate (the last of the training
-        file), 10,000 to test. In a quick build every fourth of those to validate and of
-        those to test: 1,250 and 2,500.
+        file), 10,000 to test. A quick build uses fewer to validate and to test: see
+        `Preset.every`.
 
     Raises:
         ValueError: If `CAE_PRESET` names no preset.

@@ -19,9 +19,7 @@ def store_of_the_tests(tmp_path_factory):
     """No test writes into the store of the project, nor does a fixture of a module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAE_RUNS", str(tmp_path_factory.mktemp("shared") / "runs"))
-        patch.delenv(
-            "CAE_PRESET", raising=False
-        )  # it decides what `load_mnist` returns
+        patch.delenv("CAE_PRESET", raising=False)  # `load_mnist` follows it
         yield
 
 

@@ -317,7 +317,8 @@ kernelspec: {{name: python3, display_name: Python 3}}
 import os, time
 
 with open("times.txt", "a") as file:
-    print("{name}", "begins", time.time(), os.getpid(), file=file)
+    threads = os.environ.get("OMP_NUM_THREADS")
+    print("{name}", "begins", time.time(), os.getpid(), threads, file=file)
 {code}
 with open("times.txt", "a") as file:
     print("{name}", "ends", time.time(), os.getpid(), file=file)
@@ -344,7 +345,7 @@ def times(book):
     """Returns for each page when it began and when it ended."""
     found = {}
     for line in (book / "book" / "times.txt").read_text().splitlines():
-        name, _, when, _ = line.split()
+        name, _, when, *_ = line.split()
         found.setdefault(name, []).append(float(when))
     return found
 
@@ -356,7 +357,8 @@ needs_two_cores = pytest.mark.skipif(
 
 
 @needs_two_cores
-def test_pages_are_executed_side_by_side_but_for_two(many_pages):
+def test_pages_are_executed_side_by_side_but_for_two(many_pages, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     done = build(many_pages, "-n", "-W", "--keep-going")
     assert done.returncode == 0, done.stdout + done.stderr
     found = times(many_pages)
@@ -371,6 +373,9 @@ def test_pages_are_executed_side_by_side_but_for_two(many_pages):
     assert max(found, key=found.get) == "alone"
     assert (beside("index"), beside("alone")) == (set(), set())
     assert any(beside(name) for name in "bcdef")
+    lines = (many_pages / "book" / "times.txt").read_text().splitlines()
+    threads = {line.split()[0]: line.split()[4] for line in lines if "begins" in line}
+    assert threads == dict.fromkeys("bcdef", "1") | dict.fromkeys(("index", "alone"), "None")  # fmt: skip
 
 
 @needs_two_cores

@@ -194,7 +194,7 @@ def test_without_the_runs_no_readme_is_written_and_nothing_trained(
 
 
 def test_without_the_reader_it_is_not_trained_for_the_readme(capsys, tiny, project):
-    study.run(data=tiny)
+    study.run(*EXPERIMENTS, data=tiny)  # by names: without the reader
     files, before = set(Store().folder.iterdir()), contents(project)
     assert main(["report", "--readme"]) == 2
     assert "lacks runs" in capsys.readouterr().err

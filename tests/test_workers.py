@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from fake_tasks import Fake, alive, begun, gone, output_into, pids
 
-from cae_keras import CAEConfig, Recipe, pools
+from cae_keras import CAEConfig, Recipe, pools, workers
 from cae_keras.pools import Workers, number_of_workers
 from cae_keras.progress import progress_bar
 from cae_keras.store import Store, task_key
@@ -156,6 +156,18 @@ def done_by_two(tiny, tmp_path_factory):
         patch.setenv("CAE_RUNS", str(folder / "runs"))
         entries = complete(tasks, tiny)
     return folder, entries
+
+
+@pytest.mark.usefixtures("forked")
+@pytest.mark.parametrize("worth, here", [(11, True), (10, False)])
+def test_what_takes_fewer_steps_than_it_is_worth_starts_no_workers(
+    tiny, tmp_path, monkeypatch, worth, here
+):
+    """Two tasks of five steps each, with two cores and no number of workers asked for."""
+    monkeypatch.setattr(pools.loky, "cpu_count", lambda: 2)
+    monkeypatch.setattr(workers, "WORTH", worth)
+    complete([Fake("first", tmp_path), Fake("second", tmp_path)], tiny)
+    assert (pids(tmp_path) == {os.getpid()}) == here
 
 
 class TestRealWorkers:

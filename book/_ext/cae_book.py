@@ -100,13 +100,9 @@ def prepare_kernels(app):
     os.environ["CAE_PROGRESS"] = str(app.cae_progress.path)
 
 
-def executes(source: str) -> bool:
-    return "{code-cell}" in source
-
-
 def depend_on_package(app, docname, source):
     """Makes a page that runs code depend on the package's files."""
-    if executes(source[0]):
+    if side_by_side.executes(source[0]):
         for path in sorted(PACKAGE.rglob("*.py")):
             app.env.note_dependency(str(path))
 

@@ -74,11 +74,15 @@ def prepare_writing(app, env):
 
 def kind(docname: str, source: str, root: str) -> str | None:
     """Tells when a page has its turn: `first`, `beside` others, `alone`; or any."""
-    if "{code-cell}" not in source:
+    if not executes(source):
         return None
     if docname == root:
         return "first"
     return "alone" if ALONE.match(source) else "beside"
+
+
+def executes(source: str) -> bool:
+    return "{code-cell}" in source
 
 
 def end_with(builder: int):
