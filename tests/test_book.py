@@ -87,7 +87,7 @@ def test_code_of_a_page_fits_its_column_and_uses_public_names_only(page):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
                 "cae_keras"
             ):
-                public = {"pictures", "plots"}
+                public = {"lab", "pictures", "plots"}
                 if node.module == "cae_keras.bench":
                     public = set(bench.__all__)
                 assert {alias.name for alias in node.names} <= public

@@ -39,6 +39,7 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "probes": {"config", "images", "models", "runs"},
     "batch_norm": {"config", "images", "models", "runs", "training"},
     "portable": {"batch_norm", "layers", "runs"},
+    "embed": {"batch_norm", "images", "runs"},
     # many runs
     "store": {"data"},
     "tasks": {
@@ -77,8 +78,9 @@ ALLOWED = {  # module: what of the package it may import; a new module has to be
     "figure": set(),
     "pictures": {"figure"},
     "plots": {"figure", "pareto", "statistics", "units"},
+    "lab": {"data", "embed", "figure", "images", "pictures", "plots", "runs"},
 }  # fmt: skip
-ALLOWED["__init__"] = set(ALLOWED) - FIGURES - {"__main__", "bench"}
+ALLOWED["__init__"] = set(ALLOWED) - FIGURES - {"__main__", "bench", "lab"}
 ALLOWED["__main__"] = {
     "baselines", "bench", "data", "experiments", "floor", "images", "pictures", "readme", "report",
     "search", "store", "study",
