@@ -92,8 +92,8 @@ def chapters(html: Path) -> list[str]:
 def _article(html: Path, name: str, names: list[str]):
     """Returns the text of one page, fit for paper and for standing beside others."""
     article = _soup(html / name).select_one("article.bd-article")
-    for button in article.select("a.headerlink, button"):
-        button.decompose()
+    for part in article.select("a.headerlink, button, script"):
+        part.decompose()
     for folded in article.find_all("details"):
         folded["open"] = ""
     for part in article.find_all(True):

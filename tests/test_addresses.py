@@ -1,12 +1,16 @@
 """Launch buttons open the repository that a book was built from, and show nothing else of its remote."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 SOURCE = Path(__file__).parents[1] / "book" / "_ext" / "addresses.py"
 NAMED = "https://github.com/your-name/your-repository"
@@ -24,16 +28,22 @@ def git(folder, *words):
     subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True)
 
 
-def named(project, url=NAMED):
-    """Returns what a build of the project makes of its configuration."""
+def loaded(project):
     path = project / "book" / "_ext" / "addresses.py"
     spec = importlib.util.spec_from_file_location("addresses", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = SimpleNamespace(
-        html_theme_options={"repository_url": url}, html_baseurl=""
-    )
-    module.name_addresses(None, config)
+    return module
+
+
+def configured(url=NAMED):
+    return SimpleNamespace(html_theme_options={"repository_url": url}, html_baseurl="")
+
+
+def named(project, url=NAMED):
+    """Returns what a build of the project makes of its configuration."""
+    config = configured(url)
+    loaded(project).name_addresses(None, config)
     return config
 
 
@@ -102,3 +112,36 @@ def test_what_is_no_repository_of_github_needs_the_address_of_the_pages(
     config = named(project, elsewhere)
     assert config.html_baseurl == config.ogp_site_url == "https://book.example/"
     assert config.html_theme_options == {"repository_url": elsewhere}
+
+
+@pytest.mark.parametrize("minor", [4, 5])
+def test_a_notebook_that_is_offered_gets_the_package_where_it_is_missing(
+    project, tmp_path, minor
+):
+    path = tmp_path / "_sources" / "page.ipynb"
+    path.parent.mkdir()
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "# A page"}
+    cell |= {"id": "title"} if minor == 5 else {}
+    page = nbformat.from_dict(
+        {"nbformat": 4, "nbformat_minor": minor, "metadata": {}, "cells": [cell]}
+    )
+    nbformat.write(page, path)
+    app = SimpleNamespace(
+        config=configured(), outdir=tmp_path, builder=SimpleNamespace(format="html")
+    )
+    for _ in range(2):  # a second build finds it as it is
+        loaded(project).begin_notebooks(app, None)
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown"]
+    code = notebook.cells[0].source
+    assert f"!git clone --quiet --depth 1 {NAMED} book" in code
+    shell, asked = InteractiveShell(), []
+    shell.system = asked.append
+    assert shell.run_cell(code).success  # the package is here, so nothing is fetched
+    assert asked == []
+    missing = code.replace('"cae_keras"', '"no_such_package"')
+    shell.run_line_magic = lambda name, line, **_: asked.append(f"%{name} {line}")
+    assert shell.run_cell(missing).success
+    sys.path.remove(os.path.abspath("book"))
+    assert [line.split()[0] for line in asked] == ["git", "%pip", "%env"]

@@ -73,7 +73,8 @@ def test_a_page_is_offered_as_notebook_and_as_markdown(page, name):
     if executes(name):
         notebook = json.loads(offered[".ipynb"].read_text("utf-8"))
         cells = [cell["cell_type"] for cell in notebook["cells"]]
-        assert cells.count("code") == source.count("```{code-cell}")
+        assert cells.count("code") == 1 + source.count("```{code-cell}")
+        assert "git clone" in "".join(notebook["cells"][0]["source"])
 
 
 def test_the_sitemap_has_every_page_and_robots_know_it():

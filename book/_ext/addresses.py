@@ -1,17 +1,31 @@
-"""Where the sources of the book and its pages are: for launch buttons and links."""
+"""Where the book and its sources are: for launch buttons, links and notebooks."""
 
 import os
 import re
 import subprocess
 from pathlib import Path
 
+import nbformat
+
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?")
+FIRST = "get-the-package"
+GET = """\
+# Elsewhere than in the repository, in Colab for example: this gets the package
+import importlib.util, os, sys
+
+if importlib.util.find_spec("cae_keras") is None:
+    !git clone --quiet --depth 1 {url} book
+    %pip install --quiet -r book/requirements.txt
+    sys.path.insert(0, os.path.abspath("book"))
+    %env CAE_PRESET=quick
+"""
 
 
 def setup(app):
     app.connect("config-inited", name_addresses, priority=3)
     app.connect("build-finished", write_robots)
+    app.connect("build-finished", begin_notebooks)
 
 
 def name_addresses(app, config):
@@ -37,6 +51,22 @@ def write_robots(app, exception):
         sitemap = f"Sitemap: {app.config.html_baseurl}sitemap.xml"
         text = f"User-agent: *\nAllow: /\n{sitemap}\n"
         (Path(app.outdir) / "robots.txt").write_text(text, "utf-8")
+
+
+def begin_notebooks(app, exception):
+    """Begins each notebook that is offered with a cell that gets the package."""
+    url = app.config.html_theme_options.get("repository_url")
+    if exception is not None or app.builder.format != "html" or not url:
+        return
+    for path in Path(app.outdir, "_sources").glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        if FIRST not in notebook.cells[0].metadata.get("tags", []):
+            first = nbformat.v4.new_code_cell(GET.format(url=url))
+            first.metadata.tags = [FIRST]
+            if notebook.nbformat_minor < 5:  # cells have no ids before
+                del first["id"]
+            notebook.cells.insert(0, first)
+            nbformat.write(notebook, path)
 
 
 def origin() -> str:
