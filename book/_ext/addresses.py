@@ -9,6 +9,8 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?")
+HEAD = '<?xml version="1.0" encoding="utf-8"?>'
+SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 FIRST = "get-the-package"
 GET = """\
 # Elsewhere than in the repository, in Colab for example: this gets the package
@@ -24,7 +26,7 @@ if importlib.util.find_spec("cae_keras") is None:
 
 def setup(app):
     app.connect("config-inited", name_addresses, priority=3)
-    app.connect("build-finished", write_robots)
+    app.connect("build-finished", invite_search_engines)
     app.connect("build-finished", begin_notebooks)
 
 
@@ -45,12 +47,17 @@ def name_addresses(app, config):
     config.ogp_site_url = config.html_baseurl
 
 
-def write_robots(app, exception):
-    """Invites search engines, and tells them where the list of pages is."""
-    if exception is None and app.builder.format == "html":
-        sitemap = f"Sitemap: {app.config.html_baseurl}sitemap.xml"
-        text = f"User-agent: *\nAllow: /\n{sitemap}\n"
-        (Path(app.outdir) / "robots.txt").write_text(text, "utf-8")
+def invite_search_engines(app, exception):
+    """Writes `robots.txt` and a sitemap of all pages, built anew or not."""
+    if exception is not None or app.builder.format != "html":
+        return
+    base, out = app.config.html_baseurl, Path(app.outdir)
+    names = sorted(app.env.found_docs)
+    urls = "".join(f"<url><loc>{base}{name}.html</loc></url>\n" for name in names)
+    sitemap = f'{HEAD}\n<urlset xmlns="{SITEMAP}">\n{urls}</urlset>\n'
+    (out / "sitemap.xml").write_text(sitemap, "utf-8")
+    robots = f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n"
+    (out / "robots.txt").write_text(robots, "utf-8")
 
 
 def begin_notebooks(app, exception):
