@@ -15,6 +15,7 @@ import matplotlib
 import matplotlib.figure
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from PIL import Image
 
 BASELINE, FLOOR = "#404040", "#8a8a8a"
 COLORS = {
@@ -59,10 +60,22 @@ class Figure(matplotlib.figure.Figure):
         super().__init__(figsize=(width, height), layout="constrained")
         self.alt = alt
 
+    def png(self, dpi: int = 180) -> bytes:
+        """Returns it as a PNG file of half the usual size: no more than 256 colours.
+
+        The colours that are chosen differ from those drawn by less than an eye can see.
+
+        Args:
+            dpi: Dots an inch.
+        """
+        drawn, file = io.BytesIO(), io.BytesIO()
+        self.savefig(drawn, format="png", dpi=dpi)
+        few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        few.save(file, format="png", optimize=True)
+        return file.getvalue()
+
     def _repr_mimebundle_(self, include=None, exclude=None):
-        png = io.BytesIO()
-        self.savefig(png, format="png", dpi=180)
-        return {"image/png": png.getvalue(), "text/plain": self.alt}, {
+        return {"image/png": self.png(), "text/plain": self.alt}, {
             "image/png": {"alt": self.alt}
         }
 

@@ -6,7 +6,6 @@ What a page embeds is data; `book/_static/network.js` computes with it, and
 
 import base64
 import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -203,9 +202,7 @@ def _and(names) -> str:
 
 
 def _figure(lab: str, static: Figure, data: dict, caption: str) -> Html:
-    png = io.BytesIO()
-    static.savefig(png, format="png", dpi=80)
-    image = base64.b64encode(png.getvalue()).decode()
+    image = base64.b64encode(static.png(dpi=80)).decode()
     text = (
         f'<figure class="cae-lab" data-lab="{lab}"><div class="cae-lab-static">'
         f'<img class="dark-light" alt="{html.escape(static.alt)}" '

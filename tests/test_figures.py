@@ -79,6 +79,23 @@ def test_a_figure_shows_itself_as_png_with_its_alternative_text(figure):
     assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.parametrize(
+    "figure", list(every_figure()), ids=lambda figure: figure.alt[:20]
+)
+def test_a_png_is_small_and_its_colours_are_those_that_were_drawn(figure):
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=90)
+    file = figure.png(dpi=90)
+    assert len(file) < 0.9 * len(drawn.getvalue())
+    wanted, found = (
+        np.asarray(Image.open(png).convert("RGB"), int)
+        for png in (drawn, io.BytesIO(file))
+    )
+    off = abs(wanted - found).max(axis=-1)
+    assert off.mean() < 1
+    assert off.max() <= 20
+
+
 def test_reconstructions_show_the_data_and_one_scale_for_all_errors():
     figure = pictures.reconstructions(DIGITS, {"a": DIGITS * 0.9, "b": DIGITS * 0.5})
     axes = np.array(figure.axes[:50]).reshape(5, 10)
