@@ -11,6 +11,7 @@ import time
 
 from tabulate import tabulate
 
+from cae_keras import readme
 from cae_keras.baselines import fit_pca
 from cae_keras.bench import measure_speed, quality_text, speed_text, time_to_quality
 from cae_keras.data import first_of_each_class, load_mnist
@@ -18,7 +19,6 @@ from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.floor import FLOOR, RULE, choose, pca_errors
 from cae_keras.images import to_float
 from cae_keras.pictures import card
-from cae_keras.readme import ROOT, update
 from cae_keras.report import report
 from cae_keras.search import validate
 from cae_keras.store import Store
@@ -116,7 +116,7 @@ def _table(measured, split: str):
 def _report(asked):
     if asked.readme:
         mnist = load_mnist()
-        print(f"{update(mnist)}\n\nwritten into README.md and results.json")
+        print(f"{readme.update(mnist)}\n\nwritten into README.md and results.json")
         _draw_card(mnist)
         return
     rows = report(Store(), load_mnist())
@@ -135,7 +135,9 @@ def _draw_card(mnist):
         name: runs[name][0].reconstruct(digits) for name in CARD if name in runs
     }
     title = "A Convolutional Autoencoder,\nOne Factor at a Time"
-    card(title, rows).savefig(ROOT / "book" / "_static" / "card.png", dpi=100)
+    path = readme.ROOT / "book" / "_static" / "card.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(card(title, rows).png(dpi=100))
 
 
 def _bench(asked) -> int:

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cae_keras import CAEConfig, Preset, Recipe, __main__, config, readme, store, study
 from cae_keras.__main__ import main
@@ -138,7 +139,7 @@ def project(tmp_path, monkeypatch):
 
 
 def contents(folder):
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    return {path.name: path.read_text() for path in folder.glob("*.*")}
 
 
 def test_the_readme_gets_its_table_and_trains_nothing(capsys, monkeypatch, project):
@@ -157,6 +158,7 @@ def test_the_readme_gets_its_table_and_trains_nothing(capsys, monkeypatch, proje
     out = capsys.readouterr().out
 
     assert set(contents(project)) == {"README.md", "results.json"}
+    assert Image.open(project / "book" / "_static" / "card.png").size == (1200, 630)
     found = json.loads((project / "results.json").read_text())
     assert (found["preset"], found["images"], found["epochs"]) == ("full", 64, 3)
     assert found["seeds"] == [0, 1]
