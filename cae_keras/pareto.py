@@ -1,4 +1,4 @@
-"""Which configurations nobody should take: those that another beats at both."""
+"""Which configurations nobody should take: those that another dominates."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ def front(x: Sequence[float], y: Sequence[float]) -> list[int]:
         [0, 1, 3]
     """
     points = list(zip(x, y, strict=True))
-    on = [i for i, p in enumerate(points) if not any(_beats(q, p) for q in points)]
+    on = [i for i, p in enumerate(points) if not any(_dominates(q, p) for q in points)]
     return sorted(on, key=lambda i: points[i])
 
 
@@ -50,7 +50,7 @@ def dominators(
     }
     best_first = sorted(points, key=lambda name: points[name][::-1])
     return {
-        name: [other for other in best_first if _beats(points[other], point)]
+        name: [other for other in best_first if _dominates(points[other], point)]
         for name, point in points.items()
     }
 
@@ -68,5 +68,5 @@ def place_on_front(name: str, dominated_by: Mapping[str, Sequence[str]]) -> str:
     return f"not on the front: dominated by {', '.join(others)}"
 
 
-def _beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
+def _dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:
     return a[0] <= b[0] and a[1] <= b[1] and a != b

@@ -43,7 +43,7 @@ def quality_by_cost(
         ylabel: The same for y.
         fit: Whether to draw the least-squares line through the means; its slope is the
             exponent of a power law.
-        front: Whether to draw the Pareto front: all that no other beats at both.
+        front: Whether to draw the Pareto front: all that no other dominates.
 
     Raises:
         ValueError: If a line is asked for, and all costs are the same.
