@@ -1,6 +1,7 @@
 """What the tests share: MNIST, a small part of it, and an environment that decides nothing by itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,12 @@ import requests
 from cae_keras import Mnist, fit_pca, load_mnist
 
 ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = [  # Chromium itself asks nobody for updates; a container has no sandbox and no GPU
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+HOW = "no browser: pip install playwright, and apt-get install chromium (or set CAE_CHROMIUM to its path)"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,3 +87,20 @@ def start_python():
         )  # fmt: skip
 
     return start
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium. The gate, which has built the book, fails without one; elsewhere its tests are skipped."""
+    missing = pytest.fail if os.environ.get("CAE_BUILT") else pytest.skip
+    found = os.environ.get("CAE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)  # fmt: skip
+    if found is None:
+        missing(HOW)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing(HOW)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=QUIET)
+        yield started
+        started.close()

@@ -1,7 +1,6 @@
 """axe-core finds nothing on any built page, in light and dark, that this book could mend."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,6 @@ NOT_OURS = {
 }
 
 pytestmark = pytest.mark.skipif("CAE_BUILT" not in os.environ, reason="CAE_BUILT is not set: build the book, then set it")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        pytest.fail("the gate needs a browser: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        yield started.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])

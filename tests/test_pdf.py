@@ -21,7 +21,7 @@ PAGE = """<!doctype html><html data-theme="dark"><head><title>Book</title>
 
 
 @pytest.fixture(scope="module", autouse=True)
-def browser():
+def chromium():
     if not any(map(shutil.which, to_pdf.BROWSERS)):
         if os.environ.get("CAE_BUILT"):
             pytest.fail("the gate needs Chromium")

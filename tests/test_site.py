@@ -30,6 +30,38 @@ def executes(name):
     return "{code-cell}" in (ROOT / "book" / f"{name}.md").read_text("utf-8")
 
 
+LIGHT, WITH_LAB = (
+    600_000,
+    1_500_000,
+)  # bytes; fonts and the theme's own files not counted
+OURS = ("book.css", "lab.css", "lab.js", "network.js")
+
+
+def test_a_page_is_light(page, name):
+    linked = {tag.get("src") or tag.get("href") for tag in page.select("[src], link")}
+    files = [HTML / link.partition("?")[0] for link in linked if link]
+    ours = [f for f in files if f.parent.name == "_images" or f.name in OURS]
+    assert {path.name for path in ours} >= set(OURS)
+    weight = sum(path.stat().st_size for path in [HTML / f"{name}.html", *ours])
+    assert weight <= (WITH_LAB if page.select("figure.cae-lab") else LIGHT)
+
+
+def test_a_page_asks_no_other_host_and_complains_of_nothing(browser, name):
+    asked, complaints = [], []
+    tab = browser.new_page()
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on(
+        "console", lambda said: said.type == "error" and complaints.append(said.text)
+    )
+    tab.goto((HTML / f"{name}.html").as_uri())
+    tab.wait_for_load_state("networkidle")
+    tab.close()
+    assert len(asked) > 10
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert complaints == []
+
+
 def test_headings_stand_in_order(page):
     levels = [int(h.name[1]) for h in page.select("article :is(h1, h2, h3, h4, h5)")]
     assert levels[0] == 1

@@ -40,6 +40,7 @@ def setup(app):
     app.connect("config-inited", start_clean, priority=2)
     app.connect("builder-inited", prepare_kernels)
     app.connect("source-read", depend_on_package)
+    app.connect("html-page-context", leave_out_thebe)
     app.connect("build-finished", finish)
     side_by_side.setup(app)
     addresses.setup(app)
@@ -110,6 +111,18 @@ def depend_on_package(app, docname, source):
     if side_by_side.executes(source[0]):
         for path in sorted(PACKAGE.rglob("*.py")):
             app.env.note_dependency(str(path))
+
+
+def leave_out_thebe(app, pagename, templatename, context, doctree):
+    """Leaves out the scripts of sphinx-thebe, which this book does not use.
+
+    Jupyter Book loads it in any case, and twice, which its constants do not allow.
+    """
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
+    ]
 
 
 def finish(app, exception):
