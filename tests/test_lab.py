@@ -1,6 +1,7 @@
 """The lab in a real browser: what it computes against Keras, and that mouse, keys and finger work."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -9,9 +10,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 
 from cae_keras import CAEConfig, Mnist, Recipe, Run, build_autoencoder, to_float
-from cae_keras.embed import embedded, half, layers_of, moved_by_rounding, rounded
+from cae_keras.embed import PARTS, embedded, half, layers_of, moved_by_rounding, rounded
+from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.lab import Lab
 
 ROOT = Path(__file__).parents[1]
@@ -182,30 +185,48 @@ def decoded(page, part=0):
     return np.array(pictures.nth(part).evaluate(PIXELS))[::4]
 
 
+def compare(page, name, model, images) -> dict[str, float]:
+    """Returns how far the page's network is off Keras' model, by part, at most.
+
+    A pixel is off by a difference of intensities; a latent, which may be large, in
+    shares of itself and one. The decoder gets random codes, as many as there are images.
+    """
+    parts = page.evaluate(
+        "name => Object.keys(caeLab.dataOf(document.querySelector('.cae-lab-models')).models[name])",
+        name,
+    )
+    encoder, decoder = (model.get_layer(part) for part in ("encoder", "decoder"))
+    size = decoder.input_shape[-1]
+    codes = np.random.default_rng(0).normal(0, 3, (len(images), size)).astype("float32")
+    asked = {"encoder": (encoder, images), "decoder": (decoder, codes)}
+    off = {}
+    for part, (half_model, inputs) in asked.items():
+        if part not in parts:
+            continue
+        found = page.evaluate(
+            """([name, part, inputs]) => {
+                const holder = document.querySelector(".cae-lab-models");
+                const network = new Autoencoder(caeLab.dataOf(holder).models[name]);
+                const compute = part === "encoder" ? "encode" : "decode";
+                return inputs.map((x) => Array.from(network[compute](x)));
+            }""",
+            [name, part, inputs.reshape(len(inputs), -1).tolist()],
+        )
+        by_keras = half_model.predict(inputs, verbose=0).reshape(len(inputs), -1)
+        assert by_keras.std() > 0.01
+        size = 1 + abs(by_keras) if part == "encoder" else 1
+        off[part] = float((abs(found - by_keras) / size).max())
+    return off
+
+
 class TestNetwork:
     @pytest.mark.parametrize("name", CONFIGS)
     def test_outputs_equal_those_of_keras_with_the_same_weights(
         self, page, runs, mnist, name
     ):
-        model = rounded(runs[name])
-        images = to_float(mnist.x_test[:100])
-        size = runs[name].config.latent_dim
-        codes = np.random.default_rng(0).normal(0, 3, (100, size)).astype("float32")
-        z, x = page.evaluate(
-            """([name, images, codes]) => {
-                const holder = document.querySelector(".cae-lab-models");
-                const network = new Autoencoder(caeLab.dataOf(holder).models[name]);
-                return [images.map((x) => Array.from(network.encode(x))),
-                        codes.map((z) => Array.from(network.decode(z)))];
-            }""",
-            [name, images.reshape(100, -1).tolist(), codes.tolist()],
-        )
-        by_keras = model.get_layer("encoder").predict(images, verbose=0)
-        assert by_keras.std() > 0.01
-        np.testing.assert_allclose(z, by_keras, atol=1e-5, rtol=1e-5)
-        by_keras = model.get_layer("decoder").predict(codes, verbose=0)
-        assert by_keras.std() > 0.01
-        np.testing.assert_allclose(x, by_keras.reshape(100, -1), atol=1e-5, rtol=0)
+        off = compare(page, name, rounded(runs[name]), to_float(mnist.x_test[:100]))
+        assert off["encoder"] <= 1e-5
+        assert off["decoder"] <= 1e-5
 
     def test_every_float16_is_read_as_numpy_reads_it(self, page):
         bits = np.arange(2**16, dtype="<u2")
@@ -476,6 +497,31 @@ class TestPage:
 
 
 LABS = {"experiment_2_latent_dim": ["latent-pad", "interpolate"], "tradeoff": ["draw"]}
+HELD = [
+    ("experiment_2_latent_dim", "2 latents", {"decoder"}),
+    ("experiment_2_latent_dim", "baseline", {"decoder"}),
+    ("tradeoff", "2 latents", {"encoder", "decoder"}),
+    ("tradeoff", "baseline", {"encoder", "decoder"}),
+    ("tradeoff", "trade-off", {"encoder", "decoder"}),
+]
+
+
+def with_weights_of(path, name):
+    """Returns Keras' model, with the trained weights that a built page holds."""
+    page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+    data = json.loads(page.select_one(".cae-lab-models script").string)["models"][name]
+    packed = np.frombuffer(base64.b64decode(data["weights"]), "<f2").astype("float32")
+    model = rounded(untrained(configurations(*EXPERIMENTS, *BEYOND)[name]))
+    at = 0
+    for part in filter(data.get, PARTS):
+        for layer in model.get_layer(part).layers:
+            weights = []
+            for old in layer.get_weights():
+                weights.append(packed[at : at + old.size].reshape(old.shape))
+                at += old.size
+            layer.set_weights(weights)
+    assert at == len(packed)
+    return model
 
 
 @pytest.mark.skipif(not os.environ.get("CAE_BUILT"), reason="CAE_BUILT is not set")
@@ -492,3 +538,15 @@ class TestBook:
         assert watched.page.locator("html").get_attribute("data-theme") == theme
         watched.check()
         watched.context.close()
+
+    @pytest.mark.parametrize("stem, name, parts", HELD)
+    def test_trained_networks_compute_what_keras_does(
+        self, browser, mnist, stem, name, parts
+    ):
+        path = ROOT / "_build" / "html" / f"{stem}.html"
+        watched = Watched(browser, path.as_uri())
+        model = with_weights_of(path, name)
+        off = compare(watched.page, name, model, to_float(mnist.x_test[:100]))
+        watched.context.close()
+        assert set(off) == parts
+        assert max(off.values()) <= 1e-5, off
