@@ -255,6 +255,22 @@ def test_another_store_and_other_versions_execute_a_page_anew(small_book):
     assert executions(small_book) == 3, "the versions have changed"
 
 
+def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(
+    small_book,
+):
+    """By its date the file is older than what Sphinx notes of the page."""
+    page = small_book / "book" / "index.md"
+    figure = "../cae_keras/figure.py"
+    changing = f'if not os.path.exists("executed.txt"):\n    open({figure!r}, "a").write("# new")'
+    page.write_text(PAGE.replace('with open("exec', f'{changing}\nwith open("exec'))
+    done = build(small_book)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "index changed while the book was built: build again" in done.stderr
+    done = build(small_book)
+    assert "changed while" not in done.stderr
+    assert executions(small_book) == 2
+
+
 MAKING_A_FILE = """
 ```{code-cell} ipython3
 from pathlib import Path

@@ -150,6 +150,9 @@ def finish(app, exception):
             app.cae_progress.stop()
         if exception is None:
             app.cae_marker.unlink(missing_ok=True)
+            if changed := find_changed(app, app.env, set(), set(), set()):
+                told = "%s changed while the book was built: build again"
+                logger.warning(told, ", ".join(sorted(changed)))
     finally:
         app.cae_lock.release()
 
