@@ -26,7 +26,7 @@ from cae_keras.config import count_from
 from cae_keras.data import Mnist
 from cae_keras.device import device
 from cae_keras.progress import relayed
-from cae_keras.store import Entry, Task
+from cae_keras.store import Entry, Task, code_digests
 
 POLL = 0.5  # seconds between two looks at the workers
 ATTEMPTS = 3  # how often a task may lose its worker
@@ -109,8 +109,9 @@ class Workers:
 
     def submit(self, key: str, task: Task, data: Mnist):
         self.attempts[key] += 1
-        work = _work, task, data, self._steps_file(key)
-        work[-1].write_bytes(b"")
+        steps = self._steps_file(key)
+        steps.write_bytes(b"")
+        work = _work, task, data, steps, code_digests(task)
         with deaf_to_ctrl_c():
             try:
                 future = self.free[-1].submit(*work)
@@ -196,7 +197,11 @@ def _begin(caller: int):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _work(task: Task, data: Mnist, steps: Path) -> Entry:
+def _work(task: Task, data: Mnist, steps: Path, code: dict[str, str]) -> Entry:
     """Does a task in a worker; the size of a file tells how many steps are done."""
+    if code_digests(task) != code:  # it would be kept under the key of other code
+        raise RuntimeError(
+            "cae_keras was changed after this process had loaded it: start again"
+        )
     with open(steps, "ab", buffering=0) as file, relayed(partial(file.write, b".")):
         return done(task, data)

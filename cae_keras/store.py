@@ -27,6 +27,12 @@ UNDECIDING = {
     "training": ("_label",),
 }
 
+LARGEST = 2**30  # bytes of a file; of ours none has a hundredth of that
+# As this process has loaded them: what is changed on disk later is not what it runs
+SOURCES = {
+    path.stem: path.read_text("utf-8") for path in Path(__file__).parent.glob("*.py")
+}
+
 
 class Entry(NamedTuple):
     """What a task gave: values that JSON can hold, arrays, and the device it ran on."""
@@ -80,6 +86,8 @@ class Store:
         """Returns an entry, verified; a damaged file is set aside with a warning."""
         path = self.folder / f"{key}.npz"
         try:
+            if path.exists() and path.stat().st_size > LARGEST:
+                return self._set_aside(path, ValueError("it is too large"))
             content = path.read_bytes() if path.exists() else None
         except FileNotFoundError:  # set aside by another process just now
             content = None
@@ -107,7 +115,8 @@ class Store:
         }
         temporary = self.folder / f"{key}.part"
         try:
-            with open(temporary, "wb") as file:
+            temporary.unlink(missing_ok=True)
+            with open(temporary, "xb") as file:  # never through a link
                 np.savez(file, *entry.arrays, about=json.dumps(about))
                 file.flush()
                 os.fsync(file.fileno())
@@ -166,13 +175,17 @@ def task_key(task: Task, data: Mnist) -> str:
         "kind": task.kind,
         "asked": task.asked(),
         "images": fingerprint(*task.images(data)),
-        "code": {
-            name: code_digest(_source(name), UNDECIDING.get(name, ()))
-            for name in task.code
-        },
+        "code": code_digests(task),
         "versions": {package: version(package) for package in task.packages},
     }
     return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
+
+
+def code_digests(task: Task) -> dict[str, str]:
+    """Returns a digest of each module that decides a task's result."""
+    return {
+        name: code_digest(_source(name), UNDECIDING.get(name, ())) for name in task.code
+    }
 
 
 @functools.cache
@@ -208,7 +221,7 @@ def _names(node: ast.stmt) -> set[str]:
 
 
 def _source(name: str) -> str:
-    return Path(__file__).with_name(f"{name}.py").read_text("utf-8")
+    return SOURCES[name]
 
 
 def digest(entry: Entry) -> str:
@@ -220,6 +233,8 @@ def digest(entry: Entry) -> str:
 
 def _load(path: Path | io.BytesIO) -> tuple[Entry, dict]:
     with np.load(path, allow_pickle=False) as file:
+        if any(member.compress_type for member in file.zip.infolist()):
+            raise ValueError("it is compressed")  # a small file could fill the memory
         about = json.loads(str(file["about"]))
         arrays = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
     return Entry(about["values"], arrays, about.get("device")), about

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from fake_tasks import gone
 
 import cae_keras
 from cae_keras import bench
@@ -207,8 +209,11 @@ def test_the_life_of_a_page(small_book):
 
     with open(small_book / "cae_keras" / "figure.py", "a") as file:
         file.write("\n# changed\n")
+    os.utime(small_book / "cae_keras" / "figure.py", (1e9, 1e9))  # a date of long ago
     build(small_book)
     assert executions(small_book) == 2, "the package has changed"
+    build(small_book)
+    assert executions(small_book) == 2, "nothing has changed"
 
     done = build(small_book, preset="quik")
     assert done.returncode != 0
@@ -248,6 +253,22 @@ def test_another_store_and_other_versions_execute_a_page_anew(small_book):
         file.write("\n\ndef version(package):\n    return '0'\n")
     build(small_book, CAE_RUNS="elsewhere")
     assert executions(small_book) == 3, "the versions have changed"
+
+
+def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(
+    small_book,
+):
+    """By its date the file is older than what Sphinx notes of the page."""
+    page = small_book / "book" / "index.md"
+    figure = "../cae_keras/figure.py"
+    changing = f'if not os.path.exists("executed.txt"):\n    open({figure!r}, "a").write("# new")'
+    page.write_text(PAGE.replace('with open("exec', f'{changing}\nwith open("exec'))
+    done = build(small_book)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "index changed while the book was built: build again" in done.stderr
+    done = build(small_book)
+    assert "changed while" not in done.stderr
+    assert executions(small_book) == 2
 
 
 MAKING_A_FILE = """
@@ -406,6 +427,53 @@ def test_a_build_that_is_killed_leaves_no_page_running(many_pages):
         process.wait()
     kernels = [int(line.split()[3]) for line in times_file.read_text().splitlines()]
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kernels))
+
+
+def process_of(kernel: int) -> int:
+    """Returns the process that a kernel was started by."""
+    return int(Path(f"/proc/{kernel}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@needs_two_cores
+@pytest.mark.parametrize(
+    "page, what",
+    [("index", "process"), ("d", "process"), ("d", "kernel"), ("alone", "process")],
+)
+def test_a_page_that_is_killed_ends_the_build_by_name(many_pages, page, what):
+    """As for want of memory: the first one, one of many beside each other, and the last."""
+    source = many_pages / "book" / f"{page}.md"
+    source.write_text(source.read_text().replace("sleep(1)", "sleep(600)"))
+    times_file, log = many_pages / "book" / "times.txt", many_pages / "log.txt"
+    for other in (many_pages / "book").glob("[bcef].md"):
+        other.write_text(other.read_text().replace("sleep(1)", "sleep(0)"))
+    with open(log, "w") as file:
+        building = subprocess.Popen(
+            [str(Path(sys.executable).with_name("jupyter-book")), "build", "book"],
+            cwd=many_pages, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: times_file.exists() and f"{page} begins" in times_file.read_text() and times_file.read_text().endswith("\n"))  # fmt: skip
+        begun = [line.split() for line in times_file.read_text().splitlines()]
+        (kernel,) = (int(line[3]) for line in begun if line[:2] == [page, "begins"])
+        processes = [pid for pid in map(int, children(building.pid))]
+        assert process_of(kernel) in processes
+        os.kill(process_of(kernel) if what == "process" else kernel, signal.SIGKILL)
+        building.wait(60)
+    finally:
+        building.kill()
+        building.wait()
+    assert building.returncode == 1
+    told = re.sub(r"\x1b\[[\d;]*m", "", log.read_text())
+    if what == "process":
+        assert f"{page}: the process of this page was killed (exit code -9)" in told
+    else:
+        assert f"{page}.md" in told
+        assert "DeadKernelError" in told
+    assert gone({*processes, *(int(line[3]) for line in begun)}, 20)
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def wait_until(happened, seconds=60):

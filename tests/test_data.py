@@ -345,15 +345,21 @@ class TestPreparedFolder:
 
 class TestEmbeddedFiles:
     @pytest.mark.parametrize("name", MD5)
-    @pytest.mark.parametrize("damage", ["truncated", "altered"])
+    @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied", "swapped"])
     def test_a_damaged_file_is_named_and_nothing_is_prepared(
         self, embedded, tmp_path, name, damage
     ):
         content = bytearray((embedded / name).read_bytes())
         content[len(content) // 2] ^= 0x80
-        (embedded / name).write_bytes(
-            content if damage == "altered" else content[: len(content) // 2]
-        )
+        kind = name.partition("-")[2]  # of the other split, with a sound header
+        (other,) = (o for o in MD5 if o.endswith(kind) and o != name)
+        damaged = {
+            "truncated": content[: len(content) // 2],
+            "altered": content,
+            "emptied": b"",
+            "swapped": (embedded / other).read_bytes(),
+        }
+        (embedded / name).write_bytes(damaged[damage])
         with pytest.raises(DataError, match="damaged") as error:
             load_mnist(tmp_path / "tfds")
         assert str(embedded / name) in str(error.value)

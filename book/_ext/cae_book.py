@@ -11,6 +11,7 @@ Files that a page makes for its readers need nothing of it: the page writes them
 build, and executes the page again if one is missing.
 """
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -39,7 +40,8 @@ def setup(app):
     app.connect("config-inited", choose_preset, priority=1)
     app.connect("config-inited", start_clean, priority=2)
     app.connect("builder-inited", prepare_kernels)
-    app.connect("source-read", depend_on_package)
+    app.connect("env-get-outdated", find_changed)
+    app.connect("env-before-read-docs", note_contents)
     app.connect("html-page-context", leave_out_thebe)
     app.connect("build-finished", finish)
     side_by_side.setup(app)
@@ -106,11 +108,41 @@ def prepare_kernels(app):
     os.environ["CAE_PROGRESS"] = str(app.cae_progress.path)
 
 
-def depend_on_package(app, docname, source):
-    """Makes a page that runs code depend on the package's files."""
-    if side_by_side.executes(source[0]):
-        for path in sorted(PACKAGE.rglob("*.py")):
-            app.env.note_dependency(str(path))
+def find_changed(app, env, added, changed, removed):
+    """Names the pages whose text has changed, or the package that their cells use.
+
+    Sphinx compares times, which tell less: those of a file that is put back go back
+    with it, and so may a clock; and a page may be at work while a file is changed.
+    """
+    noted, package = getattr(env, "cae_contents", {}), digest(package_files())
+    names = env.found_docs
+    return [name for name in names if contents(env, name, package) != noted.get(name)]
+
+
+def note_contents(app, env, docnames):
+    """Notes what pages are made of, before any of them is executed."""
+    package = digest(package_files())
+    now = {name: contents(env, name, package) for name in docnames}
+    env.cae_contents = getattr(env, "cae_contents", {}) | now
+
+
+def contents(env, docname: str, package: str) -> tuple[str, ...]:
+    path = Path(env.doc2path(docname))
+    text = digest([path])
+    runs_code = side_by_side.executes(path.read_text("utf-8"))
+    return (text, package) if runs_code else (text,)
+
+
+def package_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def digest(paths) -> str:
+    found = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        found.update(f"{path} {len(content)} ".encode() + content)
+    return found.hexdigest()
 
 
 def leave_out_thebe(app, pagename, templatename, context, doctree):
@@ -131,6 +163,9 @@ def finish(app, exception):
             app.cae_progress.stop()
         if exception is None:
             app.cae_marker.unlink(missing_ok=True)
+            if changed := find_changed(app, app.env, set(), set(), set()):
+                told = "%s changed while the book was built: build again"
+                logger.warning(told, ", ".join(sorted(changed)))
     finally:
         app.cae_lock.release()
 

@@ -15,10 +15,17 @@ import time
 from pathlib import Path
 
 import loky
-from sphinx.errors import SphinxParallelError
+import sphinx.builders
+from sphinx.errors import SphinxError, SphinxParallelError
+from sphinx.util.parallel import ParallelTasks
 
 MOST = 4  # pages at a time: each takes up to a gigabyte
 POLL = 0.2  # seconds between two looks at the pages that are left
+GRACE = 5  # seconds in which a page that is told to end does so
+KILLED = (
+    "the process of this page was killed (exit code {}). Is there enough memory? On "
+    "one core (`taskset -c 0`) pages take it one after the other."
+)
 ALONE = re.compile(r"\A---\n(?:.*\n)*?cae_alone: true\b.*\n(?:.*\n)*?---\n")
 UNDECLARED = (  # they do not say whether pages may be read side by side; they may
     "sphinx-mathjax-offline",  # copies files at the end
@@ -31,6 +38,7 @@ def setup(app):
     if os.name != "posix":  # where Sphinx reads one page after the other anyway
         return
     SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
+    sphinx.builders.ParallelTasks = Processes
     app.connect("builder-inited", allow)
     app.connect("env-before-read-docs", prepare)
     app.connect("source-read", wait_for_turn, priority=900)
@@ -94,6 +102,45 @@ def end_with(builder: int):
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+class Processes(ParallelTasks):
+    """Sphinx's processes, whose death is told, and which all end with the build.
+
+    Of one that was killed, such as for want of memory, Sphinx itself says `EOFError` at
+    best; of one that fails while others are being started, nothing.
+    """
+
+    error = None
+
+    def add_task(self, *arguments):
+        super().add_task(*arguments)
+        if self.error:
+            raise self.error
+
+    def _join_one(self) -> bool:
+        try:
+            for task in self._precvs:
+                if code := self._procs[task].exitcode:  # of its own accord it is 0
+                    raise SphinxError(f"{self._pages(task)}: {KILLED.format(code)}")
+            return super()._join_one()
+        except EOFError:  # its end of the pipe is closed: soon it has an exit code
+            return False
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _pages(self, task: int) -> str:
+        """Names what a process reads (names) or writes (names and trees)."""
+        pages = self._args[task]
+        return ", ".join(page if isinstance(page, str) else page[0] for page in pages)
+
+    def terminate(self):
+        processes = [self._procs[task] for task in self._precvs]
+        super().terminate()
+        for process in processes:
+            process.join(GRACE)
+            process.kill()
 
 
 class Turns:
