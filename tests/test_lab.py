@@ -115,9 +115,26 @@ class TestEmbedding:
 # In a browser
 
 
+def chromium():
+    """Returns the browser that `CAE_CHROMIUM` names, or that of the system, or None."""
+    asked = os.environ.get("CAE_CHROMIUM")
+    found = shutil.which(asked or "chromium")
+    if asked and not found:
+        raise ValueError(f"CAE_CHROMIUM={asked!r}: it must be the path of a browser")
+    return found
+
+
+@pytest.mark.parametrize("path", ["/nowhere/chromium", __file__, "/"])
+def test_a_browser_that_is_none_is_named(monkeypatch, path):
+    monkeypatch.setenv("CAE_CHROMIUM", path)
+    with pytest.raises(ValueError, match="it must be the path of a browser") as error:
+        chromium()
+    assert str(error.value).startswith(f"CAE_CHROMIUM={path!r}")
+
+
 @pytest.fixture(scope="module")
 def browser():
-    path = os.environ.get("CAE_CHROMIUM") or shutil.which("chromium")
+    path = chromium()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
