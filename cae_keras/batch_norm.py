@@ -41,7 +41,8 @@ def reconstruct_among(
         `(batches, n, 28, 28, 1)`.
 
     Raises:
-        ValueError: If there are fewer mates than a batch has free places.
+        ValueError: If there are fewer mates than a batch has free places, they are of
+            another size, or the seed is negative.
     """
     images = to_float(images)
     company = run.recipe.batch_size - 1
@@ -50,6 +51,13 @@ def reconstruct_among(
             f"mates has {len(mates)} images: it must be at least {company}, to fill a "
             "batch"
         )
+    if np.shape(mates)[1:] != images.shape[1:]:
+        raise ValueError(
+            f"mates has shape {np.shape(mates)}: they must be as large as the images, "
+            f"{images.shape[1:]}"
+        )
+    if not is_int(seed) or seed < 0:
+        raise ValueError(f"seed={seed!r}: it must be an integer of at least 0")
     rng = np.random.default_rng(seed)
     reconstructions = np.empty((positive_int("batches", batches), *images.shape), "f4")
     for i in range(batches):

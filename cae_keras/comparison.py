@@ -60,6 +60,45 @@ MEASURES = {
 }
 
 
+def known(measure: str) -> Measure:
+    """Returns what is known of a measure: its name in a table, its unit, its form.
+
+    Raises:
+        ValueError: If there is no such measure.
+
+    Example:
+        >>> known("ssim").label
+        'SSIM'
+    """
+    if measure not in MEASURES:
+        raise ValueError(
+            f"measure={measure!r}: it must be one of {', '.join(map(repr, MEASURES))}"
+        )
+    return MEASURES[measure]
+
+
+def measured(results: Results, name: str, measure: str) -> np.ndarray:
+    """Returns what was measured of one configuration, whatever the measure.
+
+    Raises:
+        ValueError: If the configuration or the measure is missing.
+
+    Example:
+        >>> measured({"baseline": {"own": [0.3, 0.4]}}, "baseline", "own")
+        array([0.3, 0.4])
+    """
+    for kind, asked, there in (
+        ("configuration", name, results),
+        ("measure", measure, results.get(name, {})),
+    ):
+        if asked not in there:
+            raise ValueError(
+                f"{kind}={asked!r}: the results must have it; they have "
+                f"{', '.join(map(repr, there)) or 'none'}"
+            )
+    return np.asarray(results[name][measure], np.float64)
+
+
 def values(results: Results, name: str, measure: str) -> np.ndarray:
     """Returns what was measured of one configuration, one value a seed.
 
@@ -71,17 +110,8 @@ def values(results: Results, name: str, measure: str) -> np.ndarray:
         >>> values({"baseline": {"mse": np.array([0.003, 0.004])}}, "baseline", "mse")
         array([0.003, 0.004])
     """
-    for kind, asked, there in (
-        ("configuration", name, results),
-        ("measure", measure, results.get(name, {})),
-    ):
-        if asked not in there:
-            raise ValueError(
-                f"{kind}={asked!r}: the results must have it; they have "
-                f"{', '.join(map(repr, there)) or 'none'}"
-            )
-    found = np.asarray(results[name][measure], np.float64)
-    if MEASURES[measure].exact and np.ptp(found):
+    found = measured(results, name, measure)
+    if known(measure).exact and np.ptp(found):
         raise ValueError(
             f"{measure} of {name!r} is {found.tolist()}: it must not depend on the seed"
         )
@@ -111,7 +141,7 @@ def change(
             f"{variant!r} has {after.size} seeds, {baseline!r} {before.size}: they "
             "must have the same"
         )
-    if MEASURES[measure].unit is PERCENT:
+    if known(measure).unit is PERCENT:
         return relative_change(after, before)
     return after - before
 

@@ -246,7 +246,7 @@ def get_preset(name: str | None = None) -> Preset:
 
 
 def count_from(variable: str) -> int | None:
-    """Returns the positive integer in an environment variable, or None if it is unset.
+    """Returns the number, 1 to 1,000, in an environment variable; None if it is unset.
 
     Raises:
         ValueError: If it holds anything else.
@@ -254,6 +254,8 @@ def count_from(variable: str) -> int | None:
     text = os.environ.get(variable)
     if not text:
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{variable}={text!r}: it must be a positive integer")
+    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1_000:
+        raise ValueError(
+            f"{variable}={text!r}: it must be a positive integer, at most 1,000"
+        )
     return int(text)

@@ -45,7 +45,7 @@ class Mnist:
     Images are uint8 `(n, 28, 28, 1)`, labels uint8 `(n,)`. They need not be digits.
 
     Raises:
-        ValueError: If an array has another shape or dtype.
+        ValueError: If an array has another shape or dtype, or a label is above 9.
     """
 
     x_train: np.ndarray
@@ -68,6 +68,8 @@ class Mnist:
                 raise ValueError(
                     f"y_{split} is {y.dtype} {y.shape}: it must be uint8 ({len(x)},)"
                 )
+            if y.max() > 9:
+                raise ValueError(f"y_{split} has {y.max()}: labels must be 0 to 9")
             read_only = {f"x_{split}": _read_only(x), f"y_{split}": _read_only(y)}
             set_fields(self, **read_only)
 
@@ -85,7 +87,7 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
         `Preset.every`.
 
     Raises:
-        ValueError: If `CAE_PRESET` names no preset.
+        ValueError: If `CAE_PRESET` names no preset, or `data_dir` is no path.
         DataError: If a file is damaged or cannot be had, or the folder cannot be
             written. Nothing wrong is loaded or left behind.
 
@@ -93,6 +95,8 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
         LeCun et al., Gradient-based learning applied to document recognition (1998),
         doi:10.1109/5.726791
     """
+    if data_dir is not None and not isinstance(data_dir, str | os.PathLike):
+        raise ValueError(f"data_dir={data_dir!r}: it must be a path")
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     data_dir = Path(os.path.expanduser(data_dir))
     try:

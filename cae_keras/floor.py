@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cae_keras.baselines import PCA
+from cae_keras.comparison import values
 from cae_keras.config import CAEConfig
 from cae_keras.metrics import mse
 
@@ -52,18 +53,23 @@ def meets_floor(
     Returns:
         `{configuration: {"read": …, "ssim": …, "mse": …}}`.
 
+    Raises:
+        ValueError: If a measure or an error of a configuration is missing.
+
     Example:
         >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.9], "mse": [0.003]}}
         >>> meets_floor(results, {"a": 0.01})
         {'a': {'read': False, 'ssim': True, 'mse': True}}
     """
+    if missing := [name for name in results if name not in errors]:
+        raise ValueError(f"errors={dict(errors)}: it must have {missing[0]!r}, too")
     return {
         name: {
-            "read": bool(np.min(found["read"]) >= LEAST_READ),
-            "ssim": bool(np.min(found["ssim"]) >= LEAST_SSIM),
-            "mse": bool(np.max(found["mse"]) <= errors[name]),
+            "read": bool(np.min(values(results, name, "read")) >= LEAST_READ),
+            "ssim": bool(np.min(values(results, name, "ssim")) >= LEAST_SSIM),
+            "mse": bool(np.max(values(results, name, "mse")) <= errors[name]),
         }
-        for name, found in results.items()
+        for name in results
     }
 
 
@@ -130,8 +136,8 @@ def choose(
     return min(
         met,
         key=lambda name: (
-            float(results[name]["code_bytes"][0]),
-            float(results[name]["parameters"][0]),
+            float(values(results, name, "code_bytes")[0]),
+            float(values(results, name, "parameters")[0]),
         ),
         default=None,
     )

@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 
+from cae_keras.config import is_int
+
 LARGEST = 127  # of an int8; −128 is left out, so that both signs reach equally far
 OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}  # which axis of the weights
 
@@ -23,7 +25,7 @@ def quantise_weights(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.nda
         every other axis.
 
     Raises:
-        ValueError: If a weight is not finite.
+        ValueError: If a weight is not finite, or there is no such axis.
 
     References:
         Krishnamoorthi, Quantizing deep convolutional networks for efficient inference
@@ -42,6 +44,10 @@ def quantise_weights(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.nda
     weights = np.asarray(weights, np.float32)
     if not np.isfinite(weights).all():
         raise ValueError("weights holds NaN or infinity: all must be finite")
+    if not is_int(axis) or not 0 <= axis < weights.ndim:
+        raise ValueError(
+            f"axis={axis!r}: it must be an axis of weights, 0 to {weights.ndim - 1}"
+        )
     others = tuple(i for i in range(weights.ndim) if i != axis)
     scale = abs(weights).max(axis=others, keepdims=True) / np.float32(LARGEST)
     scale[scale == 0] = 1  # an output whose weights are all 0 keeps them
@@ -59,11 +65,21 @@ def save_int8(source: str | os.PathLike, target: str | os.PathLike):
     Args:
         source: A file that `save_onnx` has written.
         target: The file to write.
+
+    Raises:
+        ValueError: If the source is no ONNX file.
+        OSError: If it cannot be read, or the target cannot be written.
     """
     import onnx  # here: no other page needs it
+    from google.protobuf.message import DecodeError
     from onnx import helper, numpy_helper
 
-    model, float32 = onnx.load(source), onnx.TensorProto.FLOAT
+    try:
+        model, float32 = onnx.load(source), onnx.TensorProto.FLOAT
+    except DecodeError as error:
+        raise ValueError(
+            f"source={str(source)!r}: it must be an ONNX file ({error})"
+        ) from error
     graph, nodes = model.graph, []
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:

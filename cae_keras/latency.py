@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.benchmark import Timer
 
-from cae_keras.config import positive_int
+from cae_keras.config import positive_int, real
 
 
 def latency(
@@ -28,7 +28,8 @@ def latency(
         For each name the seconds of one call, `(rounds,)`.
 
     Raises:
-        ValueError: If `rounds` is no positive integer.
+        ValueError: If `rounds` is no positive integer, `least` is not positive, or
+            there is something that cannot be called.
 
     References:
         `torch.utils.benchmark.Timer`, which sets the number of threads.
@@ -37,7 +38,10 @@ def latency(
         >>> latency({"nothing": lambda: None}, rounds=3, least=1e-6)["nothing"].shape
         (3,)
     """
-    rounds = positive_int("rounds", rounds)
+    rounds, least = positive_int("rounds", rounds), real("least", least, above=0.0)
+    for name, call in calls.items():
+        if not callable(call):
+            raise ValueError(f"{name}={call!r}: it must be a function to call")
     timers = {
         name: Timer("call()", globals={"call": call}, num_threads=1)
         for name, call in calls.items()

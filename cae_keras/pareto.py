@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cae_keras.comparison import measured
+
 
 def front(x: Sequence[float], y: Sequence[float]) -> list[int]:
     """Returns the positions of the points on the Pareto front, by rising `x`.
@@ -45,8 +47,11 @@ def dominators(
         {'a': [], 'b': ['a']}
     """
     points = {
-        name: (float(np.median(found[cost])), float(np.mean(found[measure])))
-        for name, found in results.items()
+        name: (
+            float(np.median(measured(results, name, cost))),
+            float(np.mean(measured(results, name, measure))),
+        )
+        for name in results
     }
     best_first = sorted(points, key=lambda name: points[name][::-1])
     return {
@@ -62,6 +67,10 @@ def place_on_front(name: str, dominated_by: Mapping[str, Sequence[str]]) -> str:
         >>> place_on_front("b", {"a": [], "b": ["a"]})
         'not on the front: dominated by a'
     """
+    if name not in dominated_by:
+        raise ValueError(
+            f"name={name!r}: it must be one of {', '.join(map(repr, dominated_by))}"
+        )
     others = dominated_by[name]
     if not others:
         return "on the front"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.patches import FancyArrowPatch
 
+from cae_keras.config import positive_int
 from cae_keras.figure import FLOOR, WIDTH, Figure, styled
 
 
@@ -26,11 +27,14 @@ def digits(
         **limits: `cmap`, `vmin`, `vmax`, where the images are no grey pictures in
             [0, 1].
 
+    Raises:
+        ValueError: If `columns` is no positive integer.
+
     Example:
         >>> digits(np.zeros((3, 28, 28, 1))).alt
         '3 images of handwritten digits.'
     """
-    rows = -(-len(images) // columns)
+    rows = -(-len(images) // positive_int("columns", columns))
     height = WIDTH / columns * (1.3 if titles else 1.05) * rows
     figure = Figure(
         WIDTH, height, alt or f"{len(images)} images of handwritten digits."
@@ -56,11 +60,22 @@ def reconstructions(
         by_model: A name, and reconstructions of the same shape, for each model.
         alt: What is to be seen; without it, the errors of each model.
 
+    Raises:
+        ValueError: If there is no model, or shapes differ.
+
     Example:
         >>> x = np.ones((1, 28, 28, 1))
         >>> reconstructions(x, {"half": x / 2}).alt.split("half: ")[1]
         'mean squared error 0.2500, the worst 0.2500.'
     """
+    if not by_model:
+        raise ValueError("by_model is empty: it must name at least one model")
+    for name, x_hat in by_model.items():
+        if x_hat.shape != originals.shape:
+            raise ValueError(
+                f"{name} has shape {x_hat.shape}: it must be {originals.shape}, that "
+                "of the originals"
+            )
     errors = {
         name: ((x_hat - originals) ** 2).mean(axis=(1, 2, 3))
         for name, x_hat in by_model.items()

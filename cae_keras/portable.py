@@ -94,14 +94,22 @@ def load_onnx(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
 
     Args:
         path: A file with one input and one output, float32, as `save_onnx` writes it.
+
+    Raises:
+        ValueError: If there is no ONNX file.
     """
     import onnxruntime  # here: no other page needs it
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        path, options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime has a class for each of many
+        raise ValueError(
+            f"path={str(path)!r}: it must be an ONNX file ({error})"
+        ) from error
     name = session.get_inputs()[0].name
 
     def compute(inputs: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def quantise(latents: np.ndarray, bits: int) -> np.ndarray:
         The same, float32.
 
     Raises:
-        ValueError: If `bits` or the latents' shape is another.
+        ValueError: If `bits` or the latents' shape is another, or one is not finite.
 
     Example:
         >>> quantise(np.array([[0.0], [0.2], [0.9], [1.0]]), bits=1).ravel()
@@ -143,6 +143,8 @@ def quantise(latents: np.ndarray, bits: int) -> np.ndarray:
         raise ValueError(
             f"latents has shape {latents.shape}: it must be (n, latent_dim)"
         )
+    if not np.isfinite(latents).all():
+        raise ValueError("latents holds NaN or infinity: all must be finite")
     low = latents.min(axis=0)
     step = (latents.max(axis=0) - low) / (2**bits - 1)
     step[step == 0] = 1  # a latent that is the same for all images keeps its value

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy import special
+
+from cae_keras.config import is_int
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
@@ -186,9 +189,9 @@ def smallest_detectable(
     """
     _inside("level", level, 0, 1)
     _inside("power", power, 1 - level, 1)
-    if not 0 <= sd < math.inf:
+    if not isinstance(sd, Real) or not 0 <= sd < math.inf:
         raise ValueError(f"sd={sd!r}: it must be finite, and not negative")
-    if n != int(n) or n < 1:
+    if not is_int(n) or n < 1:
         raise ValueError(f"n={n!r}: it must be a positive integer")
     if n == 1:
         return math.inf
@@ -206,12 +209,15 @@ def smallest_detectable(
 
 
 def _finite(name: str, values) -> np.ndarray:
-    array = np.asarray(values, np.float64)
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:  # text, or lists of different lengths
+        raise ValueError(f"{name}={values!r}: it must be a number a seed") from error
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
         raise ValueError(f"{name}={array.tolist()}: it must be a finite number a seed")
     return array
 
 
 def _inside(name: str, value: float, low: float, high: float):
-    if not low < value < high:
+    if not isinstance(value, Real) or not low < value < high:
         raise ValueError(f"{name}={value!r}: it must be in ({low:g}, {high:g})")

@@ -140,6 +140,8 @@ class Store:
 
     def entries(self):
         """Yields `(key, about)` of every sound file, the oldest first."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise self._unusable(NotADirectoryError("it is no folder"))
         paths = self.folder.glob("*.npz")
         for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
             try:

@@ -101,6 +101,8 @@ def _kept(task: Task, data: Mnist) -> bool:
 def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Training]]:
     preset = get_preset()
     recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe={recipe!r}: it must be a Recipe")
     if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
         raise ValueError(f"seeds={seeds!r}: it must be a sequence of distinct integers")
     tasks = {}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cae_keras.comparison import MEASURES, Results, change, estimate, values
+from cae_keras.comparison import Results, change, estimate, known, values
 from cae_keras.units import show
 
 QUALITY = ("bce", "excess_bce", "mse", "psnr", "ssim", "read")
@@ -33,7 +33,7 @@ def summary(
     return [
         {"configuration": name}
         | {
-            MEASURES[measure].label: _text(values(results, name, measure), measure)
+            known(measure).label: _text(values(results, name, measure), measure)
             for measure in measures
         }
         for name in results
@@ -61,10 +61,7 @@ def differences(
     """
     return [
         {"variant": name}
-        | {
-            MEASURES[measure].label: _shown(results, measure, name)
-            for measure in measures
-        }
+        | {known(measure).label: _shown(results, measure, name) for measure in measures}
         for name in results
         if name != "baseline"
     ]
@@ -91,32 +88,31 @@ def medians(results: Results, measures: Sequence[str] = SPEED) -> list[dict[str,
     return [
         {"configuration": name}
         | {
-            MEASURES[measure].label: _quartiles(found[measure], measure)
+            known(measure).label: _quartiles(values(results, name, measure), measure)
             for measure in measures
         }
-        for name, found in results.items()
+        for name in results
     ]
 
 
 def _quartiles(found: np.ndarray, measure: str) -> str:
     if not np.isfinite(found).all():
         return "–"
-    form = MEASURES[measure].form.format
+    form = known(measure).form.format
     low, median, high = np.percentile(found, (25, 50, 75))
-    if MEASURES[measure].exact or len(found) == 1:
+    if known(measure).exact or len(found) == 1:
         return form(median)
     return f"{form(median)} ({form(low)}–{form(high)})"
 
 
 def _text(found: np.ndarray, measure: str) -> str:
-    form = MEASURES[measure].form.format
-    if MEASURES[measure].exact or len(found) == 1:
+    form = known(measure).form.format
+    if known(measure).exact or len(found) == 1:
         return form(found[0])
     mean, spread = form(found.mean()), form(found.std(ddof=1))
     return f"{mean} ± {spread}".replace("% ±", " ±")
 
 
 def _shown(results: Results, measure: str, variant: str) -> str:
-    kind = MEASURES[measure]
-    found = estimate(change(results, measure, variant), kind.unit, kind.exact)
-    return show(found, kind.unit)
+    unit, exact = known(measure).unit, known(measure).exact
+    return show(estimate(change(results, measure, variant), unit, exact), unit)

@@ -6,30 +6,17 @@ work costs only the tasks that were under way.
 
 import collections
 import contextlib
-import os
 from collections.abc import Iterable, Sequence
 
+from cae_keras.backends import backend
 from cae_keras.config import count_from
 from cae_keras.data import Mnist
 from cae_keras.pools import Here, Workers, number_of_workers
 from cae_keras.progress import progress_bar
 from cae_keras.store import Entry, Store, Task, task_key
 
-BACKENDS = ("local", "ray")
 RAY = "2.60"  # the oldest version it was tried with
 WORTH = 3_000  # steps of training: what takes fewer is not worth starting workers
-
-
-def backend() -> str:
-    """Returns `CAE_BACKEND`, where tasks are done: `"local"`, the default, or `"ray"`.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
-    name = os.environ.get("CAE_BACKEND") or "local"
-    if name not in BACKENDS:
-        raise ValueError(f"CAE_BACKEND={name!r}: it must be one of {BACKENDS}")
-    return name
 
 
 def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:

@@ -93,8 +93,11 @@ def start_python():
 def browser():
     """Chromium. The gate, which has built the book, fails without one; elsewhere its tests are skipped."""
     missing = pytest.fail if os.environ.get("CAE_BUILT") else pytest.skip
-    found = os.environ.get("CAE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)  # fmt: skip
-    if found is None:
+    asked = os.environ.get("CAE_CHROMIUM")
+    found = next(filter(None, map(shutil.which, [asked] if asked else BROWSERS)), None)
+    if asked and not found:
+        pytest.fail(f"CAE_CHROMIUM={asked!r}: it must be the path of a browser")
+    if not found:
         missing(HOW)
     try:
         from playwright.sync_api import sync_playwright

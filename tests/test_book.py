@@ -271,6 +271,26 @@ def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_execut
     assert executions(small_book) == 2
 
 
+@pytest.mark.parametrize(
+    "settings, head, said",
+    [
+        ({"CAE_SEEDS": "none"}, "", "CAE_SEEDS='none': it must be a positive integer"),
+        ({"CAE_BACKEND": "moon"}, "", "CAE_BACKEND='moon': it must be one of"),
+        ({}, "cae_alone: yes\n", "index.md: cae_alone='yes': it must be true"),
+    ],
+)
+def test_a_bad_setting_is_said_before_a_page_is_executed(
+    small_book, settings, head, said
+):
+    page = small_book / "book" / "index.md"
+    page.write_text(PAGE.replace("---\n", f"---\n{head}", 1))
+    done = build(small_book, **settings)
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+    assert not (small_book / "book" / "executed.txt").exists()
+    assert not list((small_book / "_build").rglob("*.html"))
+
+
 MAKING_A_FILE = """
 ```{code-cell} ipython3
 from pathlib import Path

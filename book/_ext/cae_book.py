@@ -76,14 +76,11 @@ def start_clean(app, config):
 
 def choose_preset(app, config):
     """Reads the preset; another one, or other versions, executes pages again."""
-    # The module alone: importing the package would load Keras, which takes seconds.
-    spec = importlib.util.spec_from_file_location("cae_config", PACKAGE / "config.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
+    settings = _alone("config")
     try:
-        preset = module.get_preset()
-        module.count_from("CAE_WORKERS")  # said now, not by a page in its first cell
+        preset = settings.get_preset()
+        settings.count_from("CAE_WORKERS")  # said now, not by a page in its first cell
+        _alone("backends").backend()
     except ValueError as error:
         raise ConfigError(str(error)) from error
     versions = [(package, version(package)) for package in DECIDING]
@@ -94,6 +91,16 @@ def choose_preset(app, config):
             f"{preset.recipe.epochs} epochs, and one of {preset.every} validation and "
             "test images. Its numbers are rough; the full build has the real ones."
         )
+
+
+def _alone(name: str):
+    """Loads a module, not the package: that would load Keras, which takes seconds."""
+    path = PACKAGE / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"cae_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def prepare_kernels(app):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import loky
 import sphinx.builders
-from sphinx.errors import SphinxError, SphinxParallelError
+from sphinx.errors import ConfigError, SphinxError, SphinxParallelError
 from sphinx.util.parallel import ParallelTasks
 
 MOST = 4  # pages at a time: each takes up to a gigabyte
@@ -26,7 +26,7 @@ KILLED = (
     "the process of this page was killed (exit code {}). Is there enough memory? On "
     "one core (`taskset -c 0`) pages take it one after the other."
 )
-ALONE = re.compile(r"\A---\n(?:.*\n)*?cae_alone: true\b.*\n(?:.*\n)*?---\n")
+ALONE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?cae_alone:[ ]*(.*?)[ ]*(?:#.*)?\n")
 UNDECLARED = (  # they do not say whether pages may be read side by side; they may
     "sphinx-mathjax-offline",  # copies files at the end
     "sphinx_jupyterbook_latex",  # acts on LaTeX alone
@@ -56,7 +56,7 @@ def prepare(app, env, docnames):
     """Asks for a process a page, and for an order if there are too few for that."""
     sources = {name: Path(env.doc2path(name)).read_text("utf-8") for name in docnames}
     root = env.config.root_doc
-    docnames.sort(key=lambda name: (bool(ALONE.match(sources[name])), name != root))
+    docnames.sort(key=lambda name: (alone(name, sources[name]), name != root))
     kinds = [kind(name, source, root) for name, source in sources.items()]
     app.cae_turns = Turns(app.cae_cores, "first" in kinds, kinds.count("beside"))
     app.parallel = max(app.parallel, len(docnames)) if app.cae_cores > 1 else 1
@@ -86,7 +86,15 @@ def kind(docname: str, source: str, root: str) -> str | None:
         return None
     if docname == root:
         return "first"
-    return "alone" if ALONE.match(source) else "beside"
+    return "alone" if alone(docname, source) else "beside"
+
+
+def alone(docname: str, source: str) -> bool:
+    """Tells whether the head of a page says `cae_alone: true`."""
+    said = ALONE.match(source)
+    if said and said[1] != "true":
+        raise ConfigError(f"{docname}.md: cae_alone={said[1]!r}: it must be true")
+    return bool(said)
 
 
 def executes(source: str) -> bool:

@@ -34,7 +34,7 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
         labels: `(n,)`, the class of each.
 
     Raises:
-        ValueError: If there are not two latents.
+        ValueError: If there are not two latents, or a label for each.
 
     References:
         The colours: Paul Tol, https://personal.sron.nl/~pault/
@@ -46,6 +46,10 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
     """
     if latents.ndim != 2 or latents.shape[1] != 2:
         raise ValueError(f"latents has shape {latents.shape}: it must be (n, 2)")
+    if np.shape(labels) != latents.shape[:1]:
+        raise ValueError(
+            f"labels has shape {np.shape(labels)}: it must be ({len(latents)},)"
+        )
     classes = np.unique(labels)
     medians = np.array([np.median(latents[labels == c], axis=0) for c in classes])
     figure = Figure(WIDTH, 5.6, _say_medians(len(latents), classes, medians))

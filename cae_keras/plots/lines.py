@@ -29,11 +29,16 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
         histories: For each model a name and the histories of its runs, one a seed.
         floor: BCE(x, x) of the validation images, which no model can pass.
 
+    Raises:
+        ValueError: If there is no model, or one has no run.
+
     Example:
         >>> history = {"loss": (0.3, 0.2), "val_loss": (0.25, 0.15)}
         >>> loss_curves({"baseline": [history]}, floor=0.1).alt.split(": ")[1]
         'baseline goes from 0.2500 to 0.1500. The floor is 0.1000.'
     """
+    if not histories or not all(histories.values()):
+        raise ValueError(f"histories={histories!r}: each model must have a run")
     figure = Figure(WIDTH, 3.5, "")
     left, right = figure.subplots(1, 2)
     handles, said = {}, []

@@ -1,0 +1,387 @@
+"""Bad values: each is refused in one line that names it and its rule, and changes nothing.
+
+A value of a wholly other kind, such as None for a run, is Python's own `TypeError` or
+`AttributeError`. Further bad values are refused in `test_config.py`, `test_images.py`,
+`test_data.py`, `test_workers.py`, `test_lab.py` and `test_book.py`.
+"""
+
+import math
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cae_keras as cae
+from cae_keras import __main__, pictures, plots
+from cae_keras.config import CAEConfig, Recipe, get_preset
+from cae_keras.lab import Lab
+from cae_keras.statistics import Interval
+
+NAN, INF = math.nan, math.inf
+X = np.random.default_rng(0).random((12, 28, 28, 1)).astype("float32")
+SMALL = X[:, :8, :8]
+PIXELS = np.zeros((12, 28, 28, 1), np.uint8)
+LABELS = np.arange(12, dtype=np.uint8) % 10
+DATA = cae.Mnist(PIXELS, LABELS, PIXELS, LABELS, PIXELS, LABELS)
+CONFIG = CAEConfig(filters=(2,), latent_dim=2, batch_norm=True)
+FEW = Recipe(images=5)
+RESULTS = {"baseline": {"mse": [1.0, 2.0]}, "wide": {"mse": [1.0, 2.0]}}
+FINE = {"a": {"read": [1.0], "ssim": [1.0], "mse": [0.0]}}
+
+
+def an_untrained_run():
+    weights = cae.build_autoencoder(CONFIG).get_weights()
+    return cae.Run(CONFIG, Recipe(batch_size=8), 0, {}, tuple(weights))
+
+
+RUN = an_untrained_run()
+PCA = cae.PCA(np.zeros(784), np.eye(784))
+READER = cae.Reader(FEW, 0, {}, tuple(cae.build_reader().get_weights()))
+SIZE = "expected shape=(None, 28, 28, 1)"  # in the words of Keras
+IMAGES = "it must be (n, height, width, 1)"
+SEEDS = "distinct integers"
+
+BAD_CALLS = [  # what is called, what the error names, the rule
+    # arrays of images
+    (lambda: cae.to_float("x"), "shape ()", IMAGES),
+    (lambda: cae.bce(X, X[0]), "x_hat has shape (28, 28, 1)", IMAGES),
+    (lambda: cae.bce_floor(X + 1), "x ranges from 1", "floats must lie in [0, 1]"),
+    (lambda: cae.excess_bce(X, -X), "x_hat ranges from -", "in [0, 1]"),
+    (lambda: cae.mse(X, X[:2]), "x_hat (2, 28, 28, 1)", "must be the same"),
+    (lambda: cae.psnr(X, X.astype(int)), "x_hat has dtype int64", "must be uint8"),
+    (lambda: cae.ssim(X[:, :5], X[:, :5]), "(12, 5, 28, 1)", "at least 11 × 11"),
+    (lambda: cae.sharpness(SMALL[:, :2], SMALL[:, :2]), "(12, 2, 8, 1)", "at least 3"),
+    (lambda: cae.sharpness(0 * X, X), "x has no edges", "must not be 0"),
+    (lambda: cae.quality(X, X * NAN), "ranges from nan", "in [0, 1]"),
+    (lambda: cae.mean_image(X[:0]), "x_train has shape (0, 28, 28, 1)", IMAGES),
+    (lambda: cae.fit_pca(X[0]), "x_train has shape (28, 28, 1)", IMAGES),
+    (lambda: PCA.encode(X, -1), "k=-1", "an integer from 0 to 784"),
+    (lambda: PCA.encode(X, 785), "k=785", "an integer from 0 to 784"),
+    (lambda: PCA.reconstruct(X, 2.0), "k=2.0", "an integer from 0 to 784"),
+    (lambda: PCA.encode(SMALL, 2), "x has 64 pixels", "must be 784"),
+    (lambda: cae.pca_errors(PCA, X, {"a": CAEConfig(latent_dim=500)}), "k=1000", "784"),
+    # networks, and looks inside
+    (lambda: RUN.encode(X[0]), "(28, 28, 1)", IMAGES),
+    (lambda: RUN.encode(SMALL), "(12, 8, 8)", SIZE),
+    (lambda: RUN.decode(np.zeros((2, 3))), "latents has shape (2, 3)", "must be (n, 2)"),
+    (lambda: RUN.decode(np.zeros((0, 2))), "latents has shape (0, 2)", "must be (n, 2)"),
+    (lambda: READER.read(SMALL), "(12, 8, 8)", SIZE),
+    (lambda: READER.share_right(X, [1]), "labels has shape (1,)", "must be (12,)"),
+    (lambda: cae.dead_units(RUN, SMALL), "(12, 8, 8)", SIZE),
+    (lambda: cae.quantise([[0.5]], 0), "bits=0", "an integer from 1 to 16"),
+    (lambda: cae.quantise([[0.5]], 17), "bits=17", "an integer from 1 to 16"),
+    (lambda: cae.quantise([[0.5]], 2.0), "bits=2.0", "an integer from 1 to 16"),
+    (lambda: cae.quantise([0.5], 2), "latents has shape (1,)", "must be (n, latent_dim)"),
+    (lambda: cae.quantise([[NAN]], 2), "latents holds NaN", "must be finite"),
+    (lambda: cae.quantise_weights([1.0, INF], 0), "weights holds", "must be finite"),
+    (lambda: cae.quantise_weights([1.0], 1), "axis=1", "an axis of weights, 0 to 0"),
+    (lambda: cae.quantise_weights([[1.0]], -1), "axis=-1", "0 to 1"),
+    (lambda: cae.quantise_weights([1.0], "a"), "axis='a'", "an axis of weights"),
+    (lambda: cae.batch_coupling(RUN, X, X, batches=1), "batches=1", "at least 2"),
+    (lambda: cae.batch_coupling(RUN, X, X, seed=-1), "seed=-1", "at least 0"),
+    (lambda: cae.reconstruct_among(RUN, X, X, seed="a"), "seed='a'", "at least 0"),
+    (lambda: cae.reconstruct_among(RUN, X, X, batches=0), "batches=0", "positive"),
+    (lambda: cae.reconstruct_among(RUN, X, X[:3]), "mates has 3", "at least 7"),
+    (lambda: cae.reconstruct_among(RUN, X, SMALL), "(12, 8, 8, 1)", "(28, 28, 1)"),
+    (lambda: cae.reconstruct_in_batches(RUN, X, 0), "batch_size=0", "positive"),
+    (lambda: cae.reconstruct_in_batches(RUN, X, 2.5), "batch_size=2.5", "positive"),
+    (lambda: cae.reconstruct_in_batches(RUN, SMALL), "(12, 8, 8)", SIZE),
+    # files
+    (lambda: cae.load_mnist(3), "data_dir=3", "must be a path"),
+    (lambda: cae.load_mnist(__file__), __file__, "Set TFDS_DATA_DIR to a folder"),
+    (lambda: cae.load_idx(3), "folder=3", "must be a path"),
+    (lambda: cae.load_idx("nowhere"), "nowhere has no train-", "all four files"),
+    (lambda: cae.load_onnx("nowhere.onnx"), "path='nowhere.onnx'", "an ONNX file"),
+    (lambda: cae.load_onnx(__file__), "path=", "must be an ONNX file"),
+    (lambda: cae.save_int8(__file__, "new.onnx"), "source=", "must be an ONNX file"),
+    (lambda: cae.save_onnx(RUN.autoencoder, "new.onnx"), "'autoencoder'", "portable(run)"),
+    # data
+    (lambda: cae.Mnist(X, LABELS, *[PIXELS, LABELS] * 2), "float32", "must be uint8"),
+    (lambda: cae.Mnist([1], LABELS, *[PIXELS, LABELS] * 2), "x_train", "NumPy arrays"),
+    (lambda: cae.Mnist(PIXELS, LABELS[:3], *[PIXELS, LABELS] * 2), "(3,)", "uint8 (12,)"),
+    (lambda: cae.Mnist(PIXELS, LABELS + 1, *[PIXELS, LABELS] * 2), "has 10", "0 to 9"),
+    # training, and the study
+    (lambda: cae.train(CONFIG, FEW, -1, DATA), "seed=-1", "integer from 0 to 2**32 - 1"),
+    (lambda: cae.train(CONFIG, FEW, 1.5, DATA), "seed=1.5", "integer from 0"),
+    (lambda: cae.train(CONFIG, FEW, True, DATA), "seed=True", "integer from 0"),
+    (lambda: cae.train(CONFIG, FEW, "1", DATA), "seed='1'", "integer from 0"),
+    (lambda: cae.train(CONFIG, Recipe(), 0, DATA), "images=55000", "only 12"),
+    (lambda: cae.train_reader(FEW, 2**32, DATA), "seed=4294967296", "integer from 0"),
+    (lambda: cae.load_or_train_reader(FEW, -1, DATA), "seed=-1", "integer from 0"),
+    (lambda: cae.configurations("dep"), "experiment='dep'", "one of 'baseline', "),
+    (lambda: cae.configurations(3), "experiment=3", "must be one of"),
+    (lambda: cae.configurations({"a": 3}), "a=3", "must be a CAEConfig"),
+    (lambda: cae.configurations({"a": (CONFIG, 3)}), "a=(CAEConfig", "and a Recipe"),
+    (lambda: cae.configurations("depth", {"baseline": CONFIG}), "baseline=", "that name"),
+    (lambda: cae.Experiment("a", "b", "c?", {}), "variants={}", "at least one"),
+    (lambda: cae.run("depht", data=DATA), "experiment='depht'", "must be one of"),
+    (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds=3, data=DATA), "seeds=3", SEEDS),
+    (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds=[], data=DATA), "seeds=[]", SEEDS),
+    (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds=[1, 1], data=DATA), "[1, 1]", SEEDS),
+    (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds=[-1], data=DATA), "seed=-1", "from 0"),
+    (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds="01", data=DATA), "seed='0'", "from 0"),
+    (lambda: cae.run({"a": CONFIG}, recipe={"epochs": 3}, data=DATA), "{'epochs': 3}", "a Recipe"),
+    (lambda: cae.run({"a": CONFIG}, data=DATA), "images=55000", "only 12"),
+    (lambda: cae.is_trained("depht", data=DATA), "experiment='depht'", "one of"),
+    (lambda: cae.is_trained("depth", recipe=FEW, seeds=(), data=DATA), "seeds=()", SEEDS),
+    (lambda: get_preset("slow"), "CAE_PRESET='slow'", "one of 'full', 'quick'"),
+    (lambda: get_preset(3), "CAE_PRESET=3", "one of 'full', 'quick'"),
+    (lambda: get_preset(""), "CAE_PRESET=''", "one of 'full', 'quick'"),
+    # numbers of the seeds
+    (lambda: cae.interval([]), "values=[]", "a finite number a seed"),
+    (lambda: cae.interval([1.0, NAN]), "values=[1.0, nan]", "a finite number a seed"),
+    (lambda: cae.interval([[1.0]]), "values=[[1.0]]", "a finite number a seed"),
+    (lambda: cae.interval(["a"]), "values=['a']", "a number a seed"),
+    (lambda: cae.interval([[1.0], [1.0, 2.0]]), "[[1.0], [1.0, 2.0]]", "a number a seed"),
+    (lambda: cae.interval([1.0], level=1), "level=1", "must be in (0, 1)"),
+    (lambda: cae.interval([1.0], level="95"), "level='95'", "must be in (0, 1)"),
+    (lambda: cae.interval([1.0], level=NAN), "level=nan", "must be in (0, 1)"),
+    (lambda: cae.relative_change([1.0], [1.0, 2.0]), "variant has 1", "for each seed"),
+    (lambda: cae.relative_change([1.0], [0.0]), "baseline has 0", "positive values"),
+    (lambda: cae.judge(Interval(1, 0, 2, 3), 2, 1), "low=2, high=1", "less than high"),
+    (lambda: cae.judge(Interval(1, 0, 2, 3), NAN, 1), "low=nan", "less than high"),
+    (lambda: cae.smallest_detectable(1.0, 0), "n=0", "a positive integer"),
+    (lambda: cae.smallest_detectable(1.0, 1.5), "n=1.5", "a positive integer"),
+    (lambda: cae.smallest_detectable(1.0, "3"), "n='3'", "a positive integer"),
+    (lambda: cae.smallest_detectable(1.0, None), "n=None", "a positive integer"),
+    (lambda: cae.smallest_detectable(1.0, INF), "n=inf", "a positive integer"),
+    (lambda: cae.smallest_detectable(1.0, True), "n=True", "a positive integer"),
+    (lambda: cae.smallest_detectable(-1.0, 3), "sd=-1.0", "not negative"),
+    (lambda: cae.smallest_detectable(NAN, 3), "sd=nan", "not negative"),
+    (lambda: cae.smallest_detectable("1", 3), "sd='1'", "not negative"),
+    (lambda: cae.smallest_detectable(1.0, 3, level=0), "level=0", "in (0, 1)"),
+    (lambda: cae.smallest_detectable(1.0, 3, power=0.01), "power=0.01", "in (0.05, 1)"),
+    (lambda: cae.smallest_detectable(1.0, 3, power=1), "power=1", "in (0.05, 1)"),
+    (lambda: cae.roughness([1.0, 2.0], 0.0), "shape (2,)", "at least 3"),
+    (lambda: cae.roughness([1.0, 2.0, NAN], 0.0), "losses has nan", "must be finite"),
+    (lambda: cae.roughness([1.0, 2.0, 3.0], NAN), "nan", "above the floor"),
+    (lambda: cae.last_gain([1.0], 0.0), "shape (1,)", "at least 2"),
+    (lambda: cae.last_gain([1.0, 2.0], 3.0), "losses has 1", "above the floor, 3"),
+    # results, tables, verdicts
+    (lambda: cae.change(RESULTS, "mes", "wide"), "measure='mes'", "have 'mse'"),
+    (lambda: cae.change(RESULTS, "mse", "wid"), "configuration='wid'", "'baseline', 'wide'"),
+    (lambda: cae.change({"a": {"b": [1]}}, "b", "a", "a"), "measure='b'", "one of 'bce'"),
+    (lambda: cae.effects({"wide": {"mse": [1.0]}}, "mse"), "='baseline'", "have 'wide'"),
+    (lambda: cae.missed_by(RESULTS, "mse"), "='8 latents'", "must have it"),
+    (lambda: cae.predicted_changes({}, "mse"), "='8 latents'", "they have none"),
+    (lambda: cae.summary(RESULTS, ["mes"]), "measure='mes'", "must be one of 'bce'"),
+    (lambda: cae.summary(RESULTS, ["ssim"]), "measure='ssim'", "they have 'mse'"),
+    (lambda: cae.differences(RESULTS, ["mes"]), "measure='mes'", "must be one of"),
+    (lambda: cae.differences(RESULTS, "mse"), "measure='m'", "must be one of"),
+    (lambda: cae.medians(RESULTS, ["mes"]), "measure='mes'", "must be one of"),
+    (lambda: cae.medians(RESULTS, ["both"]), "measure='both'", "they have 'mse'"),
+    (lambda: cae.dominators(RESULTS, "macs", "mse"), "measure='macs'", "have 'mse'"),
+    (lambda: cae.dominators(RESULTS, "mse", "mes"), "measure='mes'", "have 'mse'"),
+    (lambda: cae.place_on_front("b", {"a": []}), "name='b'", "must be one of 'a'"),
+    (lambda: cae.meets_floor(RESULTS, {}), "errors={}", "must have 'baseline'"),
+    (lambda: cae.meets_floor(RESULTS, {"baseline": 1, "wide": 1}), "'read'", "have 'mse'"),
+    (lambda: cae.floor_table(FINE, {"b": 1.0}), "errors={'b': 1.0}", "must have 'a'"),
+    (lambda: cae.choose(FINE, {"a": 1.0}), "measure='code_bytes'", "must have it"),
+    (lambda: cae.judge_claims(RESULTS, "dep"), "chapter='dep'", "one of 'filters'"),
+    (lambda: cae.judge_claims({}), "configuration='baseline'", "they have none"),
+    # measuring
+    (lambda: cae.latency({"a": int}, rounds=0), "rounds=0", "a positive integer"),
+    (lambda: cae.latency({"a": int}, least=-1.0), "least=-1.0", "above 0"),
+    (lambda: cae.latency({"a": int}, least=INF), "least=inf", "finite"),
+    (lambda: cae.latency({"a": 3}, rounds=1), "a=3", "a function"),
+    (lambda: cae.peak_memory({}, batches=(0,)), "batches=0", "a positive integer"),
+    (lambda: cae.peak_memory({}, batches=(3, 1)), "batches=[3, 1]", "must ascend"),
+    (lambda: cae.peak_memory({}, repeats=-1), "repeats=-1", "a positive integer"),
+    # what pages draw
+    (lambda: pictures.digits(X, columns=0), "columns=0", "a positive integer"),
+    (lambda: pictures.digits(X, columns=2.5), "columns=2.5", "a positive integer"),
+    (lambda: pictures.reconstructions(X, {}), "by_model is empty", "at least one"),
+    (lambda: pictures.reconstructions(X, {"a": X[:2]}), "a has shape (2,", "must be (12,"),
+    (lambda: plots.loss_curves({}, 0.1), "histories={}", "must have a run"),
+    (lambda: plots.loss_curves({"a": []}, 0.1), "histories={'a': []}", "must have a run"),
+    (lambda: plots.latent_map(X[0, :, :3, 0], LABELS), "(28, 3)", "must be (n, 2)"),
+    (lambda: plots.latent_map(X[0, :, :2, 0], LABELS), "shape (12,)", "must be (28,)"),
+    (lambda: Lab({}, DATA), "runs is empty", "at least one trained network"),
+    (lambda: Lab({"a": RUN}, DATA).latent_pad(), "{'a': 2}", "8 or more"),
+    (lambda: Lab({"a": RUN}, DATA, ["decoder"]).draw(), "('decoder',)", "'encoder' must"),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def nothing_changes(monkeypatch, tmp_path):
+    """Works in an empty folder, with the store in it, and finds it empty afterwards."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CAE_RUNS", str(folder / "runs"))
+    yield
+    assert list(folder.iterdir()) == []
+
+
+def check(error, *words):
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("call, named, rule", BAD_CALLS)
+def test_a_function_names_value_and_rule(call, named, rule):
+    with pytest.raises(ValueError) as error:  # noqa: PT011, its message is checked
+        call()
+    check(error, named, rule)
+
+
+# Configurations, of any values
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 100), st.integers(), st.floats(),
+    st.text(max_size=5), st.binary(max_size=3), st.lists(st.integers(-1, 9), max_size=7),
+    st.lists(st.floats(), max_size=3), st.tuples(st.text(max_size=2)), st.complex_numbers(),
+    st.dictionaries(st.integers(), st.integers(), max_size=2), st.fractions(),
+    st.sampled_from(["relu", "leaky_relu", "gelu"]),
+)  # fmt: skip
+
+
+def whole(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def share(value):  # a fraction is a number as well
+    kind = isinstance(value, bool | complex) or not hasattr(value, "__float__")
+    return not kind and 0 <= value < 1
+
+
+RULES = {  # the rule of each field, written down a second time
+    CAEConfig: {
+        "filters": lambda v: isinstance(v, list | tuple) and 1 <= len(v) <= 5 and all(map(whole, v)),
+        "latent_dim": whole,
+        "batch_norm": lambda v: isinstance(v, bool),
+        "activation": lambda v: v in ("relu", "leaky_relu") if isinstance(v, str) else False,
+        "negative_slope": share,
+    },
+    Recipe: {
+        "images": lambda v: whole(v) and v <= 55_000,
+        "epochs": whole,
+        "batch_size": whole,
+        "peak_learning_rate": lambda v: not isinstance(v, bool | complex) and hasattr(v, "__float__") and 0 < v < INF,
+        "warmup": share,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind, field", [(kind, field) for kind, fields in RULES.items() for field in fields]
+)
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_field_takes_what_its_rule_allows_and_names_what_not(kind, field, data):
+    value = data.draw(ANYTHING)
+    if RULES[kind][field](value):
+        made = kind(**{field: value})
+        assert hash(made) == hash(kind(**{field: getattr(made, field)}))
+        return
+    with pytest.raises(ValueError, match="must") as error:
+        kind(**{field: value})
+    check(error, field)
+    assert str(error.value).startswith((f"{field}=", f"{field}["))
+
+
+# The command line, and what it takes from the environment
+
+
+BAD_COUNTS = (
+    "0", "-1", "+1", "two", "1.5", "1e3", "0x10", " 3", "²", "None", "1001", "9" * 5000,
+)  # fmt: skip
+BAD_SETTINGS = [  # variable, value, the rule
+    *(("CAE_PRESET", text, "'full', 'quick'") for text in ("slow", "Full", " ", "1", "quick\n", "full,quick")),
+    *(("CAE_SEEDS", text, "a positive integer, at most 1,000") for text in BAD_COUNTS),
+    *(("CAE_WORKERS", text, "a positive integer, at most 1,000") for text in BAD_COUNTS),
+    *(("CAE_BACKEND", text, "'local', 'ray'") for text in ("Ray", "dask", " ", "local,ray")),
+    *(("CAE_RUNS", text, "set it to a folder") for text in (__file__, f"{__file__}/runs", "/proc/runs", "x" * 300)),
+    *(("TFDS_DATA_DIR", text, "Set TFDS_DATA_DIR to a folder") for text in (__file__, "/proc/tfds", "x" * 300)),
+]  # fmt: skip
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """Runs a command and returns what it says; it must end with status 2, and train nothing."""
+    load = __main__.load_mnist
+
+    def loaded():  # the real images, only where they matter
+        get_preset()
+        wanted = os.environ.get("TFDS_DATA_DIR", "")
+        return load() if wanted.startswith((__file__, "/proc", "xx")) else DATA
+
+    def run(*arguments):
+        monkeypatch.setattr(__main__, "load_mnist", loaded)
+        monkeypatch.setattr(
+            "cae_keras.tasks.train", lambda *_: pytest.fail("it trained")
+        )
+        try:
+            status = __main__.main(list(arguments))
+        except SystemExit as stopped:  # of argparse
+            status = stopped.code
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, "")
+        return err
+
+    return run
+
+
+@pytest.mark.parametrize("variable, value, rule", BAD_SETTINGS)
+def test_a_setting_is_refused_in_one_line(refused, monkeypatch, variable, value, rule):
+    preset = cae.Preset("full", FEW, (0,))
+    monkeypatch.setitem(cae.config.PRESETS, "full", preset)
+    monkeypatch.setenv(variable, value)
+    said = refused("train")
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    named = value if variable == "TFDS_DATA_DIR" else f"{variable}={value!r}"
+    assert named in said
+    assert rule in said
+
+
+BAD_COMMANDS = [  # arguments, what the last line names, and the rule
+    ([], "required", "{train,report,bench}"),
+    (["trian"], "'trian'", "choose from"),
+    (["Train"], "'Train'", "choose from"),
+    (["train,report"], "'train,report'", "choose from"),
+    (["--json"], "required", "{train,report,bench}"),
+    (["train", "--json"], "--json", "unrecognized"),
+    (["train", "--seeds", "3"], "--seeds", "unrecognized"),
+    (["train", "depht"], "experiment='depht'", "must be one of 'baseline'"),
+    (["train", "filters", "wide"], "experiment='wide'", "must be one of"),
+    (["train", "filters,depth"], "experiment='filters,depth'", "must be one of"),
+    (["train", ""], "experiment=''", "must be one of"),
+    (["train", "search", "serach"], "experiment='serach'", "must be one of"),
+    (["report", "x"], "x", "unrecognized"),
+    (["report", "--xml"], "--xml", "unrecognized"),
+    (["report", "--json=yes"], "--json", "explicit argument 'yes'"),
+    (["report", "--json", "--readme"], "--readme", "not allowed with"),
+    (["bench", "speed"], "speed", "unrecognized"),
+    (["bench", "--qualtiy"], "--qualtiy", "unrecognized"),
+    (["bench", "-j"], "-j", "unrecognized"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments, named, rule", BAD_COMMANDS)
+def test_a_command_is_refused_with_its_usage(refused, arguments, named, rule):
+    *usage, last = refused(*arguments).splitlines()
+    assert "error: " in last
+    assert named in last
+    assert rule in last
+    assert not usage or usage[0].startswith("usage: ")
+
+
+@pytest.mark.parametrize("command", ["train", "report", "bench"])
+def test_every_command_refuses_an_unknown_preset(refused, monkeypatch, command):
+    monkeypatch.setenv("CAE_PRESET", "slow")
+    assert refused(command).startswith("error: CAE_PRESET='slow': it must be one of")
+
+
+def test_a_report_of_a_store_that_is_a_file_is_refused(refused, monkeypatch):
+    monkeypatch.setenv("CAE_RUNS", __file__)
+    assert refused("report").startswith(f"error: CAE_RUNS={__file__!r} cannot be")
+
+
+def test_at_least_a_hundred_bad_values_are_tried():
+    assert len(BAD_CALLS) + len(BAD_SETTINGS) + len(BAD_COMMANDS) >= 200

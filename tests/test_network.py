@@ -1,0 +1,134 @@
+"""A build reaches no network, and neither does a built page in a browser."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.md"))
+IN_A_NAMESPACE = """
+import fcntl, json, socket, struct, subprocess, sys
+
+with socket.socket() as any_socket:  # only `lo` is there: let it be up
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
+done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True)
+counts = {}
+rows = [line.split() for line in open("/proc/net/snmp")]
+for names, values in zip(rows[::2], rows[1::2]):
+    counts |= {names[0] + name: int(value) for name, value in zip(names[1:], values[1:])}
+for line in open("/proc/net/snmp6"):
+    name, value = line.split()
+    counts[name] = int(value)
+asked = {"no route": counts["Ip:OutNoRoutes"] + counts["Ip6OutNoRoutes"],
+         "datagrams": counts["Udp:OutDatagrams"] + counts["Udp6OutDatagrams"]}
+print(json.dumps([done.returncode, done.stdout + done.stderr, asked]))
+"""
+QUIET = {"no route": 0, "datagrams": 0}  # a name that is looked up is a datagram
+PAGE = """---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {name: python3, display_name: Python 3}
+---
+# One page
+
+$x$ and {cite:p}`ioffe2015batch`.
+
+```{code-cell} ipython3
+import cae_keras as cae
+
+config, recipe = cae.CAEConfig(filters=(2,), latent_dim=2), cae.Recipe(images=64, epochs=3)
+runs = cae.run({"small": (config, recipe)}, seeds=[0], data=cae.load_mnist())
+cae.portable(runs["small"][0]).count_params()
+```
+
+```{bibliography}
+```
+"""
+
+
+def cut_off():
+    return shutil.which("unshare") and not subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode  # fmt: skip
+
+
+needs_namespace = pytest.mark.skipif(
+    not cut_off(), reason="`unshare -n` is refused: it takes Linux and root"
+)
+
+
+def alone(command, **settings):
+    """Runs a command with no network but `lo`; returns its status, what it said, and what it tried."""
+    done = subprocess.run(
+        ["unshare", "-n", sys.executable, "-c", IN_A_NAMESPACE, json.dumps(command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
+        capture_output=True, text=True, check=True, cwd=settings.get("PWD"),
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@needs_namespace
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "socket.create_connection(('192.0.2.1', 80))",
+        "socket.create_connection(('2001:db8::1', 80))",
+        "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 53))",
+        "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('127.0.0.53', 53))",
+    ],
+)
+def test_an_attempt_is_seen_although_its_failure_is_not(attempt):
+    hidden = f"import contextlib, socket\nwith contextlib.suppress(OSError): {attempt}"
+    status, said, asked = alone([sys.executable, "-c", hidden])
+    assert (status, said) == (0, "")
+    assert asked != QUIET
+
+
+@needs_namespace
+def test_a_build_with_data_training_and_sources_reaches_no_network(tmp_path):
+    """The images are prepared anew: that is when TFDS would download them."""
+    for folder in ("book/_ext", "book/_static", "cae_keras"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for name in ("_config.yml", "book/references.bib"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for folder in (tmp_path, tmp_path / "book"):
+        (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (tmp_path / "book" / "index.md").write_text(PAGE)
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "book"]
+    status, said, asked = alone(
+        [*command, "-n", "-W", "--keep-going"],
+        PWD=str(tmp_path), TFDS_DATA_DIR=str(tmp_path / "tfds"), PYTHONPATH="",
+    )  # fmt: skip
+    assert status == 0, said[-3000:]
+    assert asked == QUIET
+    assert (tmp_path / "tfds").exists()
+    assert (tmp_path / "_build" / "html" / "index.html").exists()
+
+
+# The built book: the gate builds it first
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not os.environ.get("CAE_BUILT"):
+        pytest.skip("CAE_BUILT is not set: build the book, then set it")
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.fail("the gate needs a browser: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        yield started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_built_page_asks_for_nothing_but_files_beside_it(browser, name):
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    page.goto((ROOT / "_build" / "html" / f"{name}.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    page.close()
+    assert len(asked) > 3, "the page itself, its style and its scripts"
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []  # fmt: skip
