@@ -1,28 +1,33 @@
-"""Our transposed convolution gives what Keras' own gives, forwards and backwards."""
+"""Our convolutions, down and up, give what Keras' own give, forwards and backwards."""
 
 import keras
 import numpy as np
 import pytest
 import torch
 
-from cae_keras.layers import Upsample
+from cae_keras.layers import KERAS, Downsample, Upsample
 
-CASES = [  # filters, kernel, side before and after: those that the decoder uses
-    (1, 4, 14, 28),
-    (5, 4, 7, 14),
-    (5, 3, 4, 7),
-    (1, 3, 4, 7),
-    (1, 4, 1, 2),
+CASES = [  # kind, filters, kernel, side before and after: those that networks use
+    (Downsample, 5, 4, 28, 14),
+    (Downsample, 5, 4, 14, 7),
+    (Downsample, 5, 3, 7, 4),
+    (Downsample, 5, 4, 4, 2),
+    (Downsample, 1, 4, 2, 1),
+    (Upsample, 1, 4, 14, 28),
+    (Upsample, 5, 4, 7, 14),
+    (Upsample, 5, 3, 4, 7),
+    (Upsample, 1, 3, 4, 7),
+    (Upsample, 1, 4, 1, 2),
 ]
 
 
-def both(filters, kernel_size, side):
+def both(kind, filters, kernel_size, side):
     """Returns the two layers with the same weights, and an input."""
     settings = {"strides": 2, "padding": "same"}
-    if kernel_size == 3:
+    if kernel_size == 3 and kind is Upsample:
         settings["output_padding"] = 0
-    ours = Upsample(filters, kernel_size, **settings)
-    theirs = keras.layers.Conv2DTranspose(filters, kernel_size, **settings)
+    ours = kind(filters, kernel_size, **settings)
+    theirs = KERAS[kind](filters, kernel_size, **settings)
     x = np.random.default_rng(0).normal(size=(3, side, side, 6)).astype("float32")
     theirs.build(x.shape)
     ours.build(x.shape)
@@ -33,9 +38,11 @@ def both(filters, kernel_size, side):
     return ours, theirs, x
 
 
-@pytest.mark.parametrize("filters, kernel_size, side, after", CASES)
-def test_outputs_and_gradients_are_those_of_keras(filters, kernel_size, side, after):
-    *layers, x = both(filters, kernel_size, side)
+@pytest.mark.parametrize("kind, filters, kernel_size, side, after", CASES)
+def test_outputs_and_gradients_are_those_of_keras(
+    kind, filters, kernel_size, side, after
+):
+    *layers, x = both(kind, filters, kernel_size, side)
     found = []
     for layer in layers:
         images = torch.tensor(x, requires_grad=True)

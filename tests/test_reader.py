@@ -91,6 +91,7 @@ class TestTraining:
             arrays[name] = 0 * arrays[name]
         again = train_reader(RECIPE, 0, Mnist(**arrays))
         assert again.weights[0].tobytes() == reader.weights[0].tobytes()
+        assert again.history == reader.history
         arrays["y_train"][:200] = 0
         others = train_reader(RECIPE, 0, Mnist(**arrays))
         assert not np.allclose(others.weights[0], reader.weights[0])

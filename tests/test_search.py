@@ -8,6 +8,7 @@ import pytest
 from cae_keras import CAEConfig, Preset, Recipe, __main__, config, experiments
 from cae_keras.__main__ import main
 from cae_keras.experiments import Experiment
+from cae_keras.floor import pca_errors
 from cae_keras.report import report
 from cae_keras.search import validate
 from cae_keras.store import Store
@@ -69,7 +70,7 @@ def test_the_report_shows_test_figures_whatever_was_validated_later(tiny):
 
 @pytest.mark.parametrize("chosen", ["two", None])
 def test_the_command_measures_the_chosen_alone_on_test_images(
-    capsys, monkeypatch, chosen
+    capsys, monkeypatch, tiny, chosen
 ):
     seen = []
 
@@ -77,7 +78,12 @@ def test_the_command_measures_the_chosen_alone_on_test_images(
         seen.extend(runs)
         return measure(runs, data)
 
+    def floor(pca, images, configs):
+        assert images is tiny.x_val
+        return pca_errors(pca, images, configs)
+
     monkeypatch.setattr(__main__, "choose", lambda *_: chosen)
+    monkeypatch.setattr(__main__, "pca_errors", floor)
     monkeypatch.setattr(__main__, "measure", measured)
     assert main(["train", "search"]) == 0
     out = capsys.readouterr().out

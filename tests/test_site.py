@@ -50,6 +50,7 @@ def test_a_page_asks_no_other_host_and_complains_of_nothing(browser, name):
     asked, complaints = [], []
     tab = browser.new_page()
     tab.on("request", lambda request: asked.append(request.url))
+    tab.on("websocket", lambda socket: asked.append(socket.url))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on(
         "console", lambda said: said.type == "error" and complaints.append(said.text)
@@ -58,7 +59,9 @@ def test_a_page_asks_no_other_host_and_complains_of_nothing(browser, name):
     tab.wait_for_load_state("networkidle")
     tab.close()
     assert len(asked) > 10
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert [
+        url for url in asked if not url.startswith(("file:", "data:", "blob:"))
+    ] == []
     assert complaints == []
 
 
