@@ -60,7 +60,7 @@ FAULTS = [
           'to_float(data.x_val, "x_val")', 'to_float(data.x_test, "x_val")',
           "tests/test_training.py -k TestWhatIsLookedAt"),
     Fault("test-set peeking: the reader watches it", "cae_keras/reader.py",
-          "x_val = to_float(data.x_val", "x_val = to_float(data.x_test[: len(data.x_val)]",
+          "(x_val, data.y_val)", "(to_float(data.x_test), data.y_test)",
           "tests/test_reader.py"),
     Fault("test-set peeking: the search chooses by it", "cae_keras/__main__.py",
           "validated = validate(runs, mnist)", "validated = measure(runs, mnist)",
