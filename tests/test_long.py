@@ -197,8 +197,10 @@ def children(pid):
     return below - {pid}
 
 
-def kill_at(process, seconds):
-    """Kills it after so many seconds, unless it has ended; nothing that it started stays."""
+def kill_at(process, seconds, begun=None):
+    """Kills it so many seconds after its start, or after `begun` is true of it, unless it has ended."""
+    while begun and process.poll() is None and not begun():
+        time.sleep(0.01)
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
@@ -214,8 +216,18 @@ def test_training_that_is_killed_at_any_moment_goes_on(package, reference, tmp_p
     reference.train()
     start = time.monotonic() - start  # what it takes with nothing to do
     finished, ended = {}, 0
-    for moment in rng.uniform(0.2 * start, start + reference.seconds / 3, KILLS):
-        kill_at(caller.start("-m", "cae_keras", "train"), moment)
+    moments = np.concatenate([
+        rng.uniform(0.2 * start, start + reference.seconds / 3, KILLS // 2),
+        rng.uniform(0, reference.seconds / 5, KILLS // 2),  # after it began to work
+    ])  # fmt: skip
+    for at, moment in enumerate(moments):
+        before = caller.begun().total()
+
+        def works(before=before):
+            return caller.begun().total() > before
+
+        process = caller.start("-m", "cae_keras", "train")
+        kill_at(process, moment, works if at >= KILLS // 2 else None)
         now, begun = caller.kept(), caller.begun()
         print(
             f"SIGKILL after {moment:5.2f} s: {len(now)} of 41 kept, {sum(begun.values())} begun"
