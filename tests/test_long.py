@@ -8,7 +8,6 @@ import collections
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -261,12 +260,16 @@ plots.loss_curves({{name: [run.history for run in several] for name, several in 
 
 It is {{glue:text}}`bce:.6f`.
 """
-ASKED = {"index": "", "width": '"filters"', "norm": '"batch_norm"', "depth": '"depth"'}
+ASKED = {
+    "index": '"filters", "batch_norm"',
+    "width": '"filters"',
+    "norm": '"batch_norm"',
+}
 
 
 @pytest.fixture
 def book(small_book, package):  # noqa: F811
-    """A book with four pages that train and read the study, and three of text."""
+    """A book with three pages that train and read a part of the study, and three of text."""
     shutil.rmtree(small_book / "cae_keras")
     shutil.copytree(package / "cae_keras", small_book / "cae_keras")
     names = [*ASKED, "one", "two", "three"]
@@ -294,7 +297,7 @@ def pages(folder):
         figures = [image["src"] for image in Page(text).images]
         assert all((path.parent / source).stat().st_size for source in figures)
         found[path.name] = text
-    assert len(re.findall(r"_build|_images/[0-9a-f]{64}\.png", found["width.html"])) > 0
+    assert "_images/" in found["width.html"]
     return found
 
 
@@ -335,13 +338,15 @@ def test_a_book_that_is_killed_at_any_moment_ends_with_the_same_numbers(book, tm
         kill_at(process, moment)
         now, begun = caller.kept(), caller.begun()
         print(
-            f"SIGKILL after {moment:5.2f} s: {len(now)} of 41 kept, {sum(begun.values())} begun, status {process.returncode}"
+            f"SIGKILL after {moment:5.2f} s: {len(now)} kept, {sum(begun.values())} begun, status {process.returncode}"
         )
         for name, (date, count) in finished.items():
             assert (now[name][0], begun[name]) == (date, count), (
                 "finished, and done again"
             )
         finished = {name: (date, begun[name]) for name, (date, *_) in now.items()}
+        if process.returncode == 0:
+            shutil.rmtree(book / "_build")  # or the next one would have nothing to do
     done = build(
         book, "-n", "-W", "--keep-going", CAE_RUNS=str(caller.store), **settings
     )
