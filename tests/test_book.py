@@ -464,7 +464,7 @@ def test_an_error_beside_other_pages_is_told_with_its_cause(many_pages):
 
 
 @needs_two_cores
-def test_a_build_that_is_killed_leaves_no_page_running(many_pages):
+def test_a_build_that_is_killed_leaves_no_process(many_pages):
     for page in (many_pages / "book").glob("*.md"):
         page.write_text(page.read_text().replace("sleep(1)", "sleep(60)"))
     index = many_pages / "book" / "index.md"
@@ -476,8 +476,11 @@ def test_a_build_that_is_killed_leaves_no_page_running(many_pages):
     try:
         wait_until(lambda: times_file.exists() and times_file.read_text().count("begins") == 3)  # fmt: skip
     finally:
+        forked = set(map(int, children(process.pid)))
         process.kill()
         process.wait()
+    assert len(forked) >= 7
+    assert gone(forked, 20)
     kernels = [int(line.split()[3]) for line in times_file.read_text().splitlines()]
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kernels))
 

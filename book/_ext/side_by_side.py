@@ -39,6 +39,7 @@ def setup(app):
         return
     SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
     sphinx.builders.ParallelTasks = Processes
+    end_with_parent()
     app.connect("builder-inited", allow)
     app.connect("env-before-read-docs", prepare)
     app.connect("source-read", wait_for_turn, priority=900)
@@ -64,11 +65,9 @@ def prepare(app, env, docnames):
 
 def wait_for_turn(app, docname, source):
     app.cae_kind = kind(docname, source[0], app.config.root_doc)
-    if os.getpid() != app.cae_turns.builder:
-        end_with(app.cae_turns.builder)
+    if os.getpid() != app.cae_turns.builder and app.cae_kind == "beside":
         # or kernels with all threads each would be in each other's way
-        if app.cae_kind == "beside":
-            os.environ["OMP_NUM_THREADS"] = "1"
+        os.environ["OMP_NUM_THREADS"] = "1"
     app.cae_turns.wait(app.cae_kind)
 
 
@@ -101,15 +100,22 @@ def executes(source: str) -> bool:
     return "{code-cell}" in source
 
 
-def end_with(builder: int):
-    """Lets this process, which reads a page, end when the build is killed."""
+def end_with_parent():
+    """Lets each process that is forked from now on end when its parent is killed.
+
+    Those are the ones that read and write pages, and one of the site map.
+    """
+    parent = []
 
     def watch():
-        while os.getppid() == builder:
+        while os.getppid() == parent[0]:
             time.sleep(1)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    os.register_at_fork(
+        before=lambda: parent.__setitem__(slice(None), [os.getpid()]),
+        after_in_child=lambda: threading.Thread(target=watch, daemon=True).start(),
+    )
 
 
 class Processes(ParallelTasks):
