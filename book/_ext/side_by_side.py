@@ -103,7 +103,7 @@ def executes(source: str) -> bool:
 def end_with_parent():
     """Lets each process that is forked from now on end when its parent is killed.
 
-    Those are the ones that read and write pages, and one of the site map.
+    Those are the ones that read pages, and those that write them.
     """
     parent = []
 
