@@ -5,6 +5,7 @@ import hashlib
 import io
 import shutil
 import struct
+import tempfile
 import time
 
 import numpy as np
@@ -248,6 +249,16 @@ class TestFreshFolder:
         with pytest.raises(DataError, match="TFDS_DATA_DIR") as error:
             load_mnist(tmp_path / "file" / "tfds")
         assert str(tmp_path / "file" / "tfds") in str(error.value)
+
+
+def test_preparing_leaves_nothing_in_the_folder_of_temporary_files(
+    tmp_path, monkeypatch
+):
+    """TFDS would leave an empty folder there for each opening of a data set to be prepared."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    load_mnist(tmp_path / "tfds")
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 class TestPreparedFolder:

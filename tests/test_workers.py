@@ -327,13 +327,20 @@ class TestTheCallerIsStopped:
 
 class TestTwoCallers:
     def test_of_one_store_do_no_task_twice(self, tiny, tmp_path, one):
-        """Each begins with what the other one leaves to the end, so each waits for the other."""
+        """Each begins with what the other one leaves to the end, so each waits for the other.
+
+        The second one begins while the first one is at `e`, which only the second one's work can end.
+        """
         tasks = [Fake(name, tmp_path) for name in "abcd"]
         slow = [Fake("e", tmp_path, after=1), Fake("f", tmp_path, after=1)]
         fork = multiprocessing.get_context("fork")
         answers = fork.Queue()
 
         def ask(several):
+            end = time.monotonic() + 30
+            while several[0].after == 0 and begun(tmp_path) == []:
+                assert time.monotonic() < end
+                time.sleep(0.01)
             answers.put(sorted(names(complete(several, tiny))))
 
         callers = [
