@@ -47,9 +47,15 @@ class RayTasks:
         return self
 
     def __exit__(self, *_):
-        for reference in self.busy:
+        for reference in self._wait(0)[1]:
             ray.cancel(reference, force=True)
         ray.shutdown()
+
+    def _wait(self, seconds: float) -> tuple[list, list]:
+        """Returns what has come back by then, and what has not."""
+        if not self.busy:
+            return [], []
+        return ray.wait([*self.busy], num_returns=len(self.busy), timeout=seconds)
 
     def has_room(self) -> bool:
         return self.limit is None or len(self.busy) < self.limit
@@ -63,19 +69,17 @@ class RayTasks:
         self.steps_done += steps
 
     def finished(self) -> Iterator[tuple[str, Entry]]:
-        ready, failed = [], None
-        if self.busy:
-            ready, _ = ray.wait([*self.busy], num_returns=len(self.busy), timeout=POLL)
-        else:  # all that is left is with another process
+        if not self.busy:  # all that is left is with another process
             time.sleep(POLL)
+        ready, failed = self._wait(POLL)[0], None
         for reference in ready:  # what is finished is kept first
-            key, task = self.busy[reference]
+            # Whatever it gave: Ray 2.60 ends the process that cancels such a task
+            key, task = self.busy.pop(reference)
             try:
                 entry = ray.get(reference)
             except RayError as error:
                 failed = task, error
                 continue
-            del self.busy[reference]
             self.steps_done += task.steps
             # Copied: what Ray gives lies in its memory, which `shutdown` takes away
             arrays = tuple(np.array(array) for array in entry.arrays)

@@ -28,17 +28,32 @@ from cae_keras import ray_pool, store  # noqa: E402
 RECIPE = Recipe(images=128, epochs=3)
 REAL = [Training(CAEConfig(filters=(4, 8), latent_dim=4), RECIPE, s) for s in (0, 1)]
 STOPPED = """
-import os, sys
+import signal, sys
 from pathlib import Path
 import ray, fake_tasks
 from cae_keras import __main__ as command_line, load_mnist, workers
 from fake_tasks import Fake
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
 ray.cloudpickle.register_pickle_by_value(fake_tasks)
 folder, data = Path(sys.argv[1]), load_mnist()
 tasks = [Fake("first", folder), Fake("second", folder, after=9), Fake("third", folder, after=9)]
 command_line.run = lambda *_, **__: workers.complete(tasks, data)
 sys.exit(command_line.main(["train"]))
+"""
+
+FAILING = """
+import sys
+from pathlib import Path
+import ray, fake_tasks
+from cae_keras import load_mnist, workers
+from fake_tasks import Fake
+
+ray.cloudpickle.register_pickle_by_value(fake_tasks)
+try:
+    workers.complete([Fake("fails", Path(sys.argv[1]), fails=True)], load_mnist())
+except ZeroDivisionError as error:
+    print("told:", error)
 """
 
 
@@ -90,15 +105,19 @@ class Bar:
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes with a processor each, and memory of their own."""
+    """Two nodes with a processor each, and memory of their own.
+
+    Of a caller that was killed, Ray leaves the images (55 MB) on a node: there must be room for more.
+    """
     for module in (fake_tasks, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        first = {"num_cpus": 1, "node_ip_address": "127.0.0.2"}
+        size = {"num_cpus": 1, "object_store_memory": 2**29}
+        first = {"node_ip_address": "127.0.0.2", **size}
         cluster = Cluster(initialize_head=True, head_node_args=first)
         try:
-            cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
+            cluster.add_node(node_ip_address="127.0.0.3", **size)
             yield cluster
         finally:
             cluster.shutdown()
@@ -324,6 +343,20 @@ def test_a_caller_that_is_stopped_leaves_no_task_behind(
     assert ("finished runs are kept" in out) == (how == "SIGINT")
     assert gone(pids(tmp_path), 60)
     assert kept(tmp_path) == 1
+
+
+@pytest.mark.usefixtures("on_ray")
+def test_an_error_does_not_end_the_caller(start_python, tmp_path):
+    """As Ray 2.60 does, about every other time, if the task that raised it is cancelled."""
+    for at in range(5):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        process = start_python(FAILING, folder, before_all=Path(__file__).parent)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+        assert (process.returncode, out) == (0, "told: fails\n"), err
 
 
 class TestNoCluster:
