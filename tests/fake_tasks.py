@@ -102,6 +102,14 @@ def gone(pids, seconds):
     return not alive(pids)
 
 
+def until(happened, seconds=120):
+    """Waits for something to happen, which fails if it does not within some seconds."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def _log(folder):
     log = folder / "log"
     return log.read_text().splitlines() if log.exists() else []

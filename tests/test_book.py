@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from fake_tasks import gone
+from fake_tasks import gone, until
 
 import cae_keras
 from cae_keras import bench
@@ -474,7 +474,7 @@ def test_a_build_that_is_killed_leaves_no_process(many_pages):
     with open(log, "w") as file:
         process = subprocess.Popen(command, cwd=many_pages, stdout=file, stderr=file)
     try:
-        wait_until(lambda: times_file.exists() and times_file.read_text().count("begins") == 3)  # fmt: skip
+        until(lambda: times_file.exists() and times_file.read_text().count("begins") == 3)  # fmt: skip
     finally:
         forked = set(map(int, children(process.pid)))
         process.kill()
@@ -482,7 +482,7 @@ def test_a_build_that_is_killed_leaves_no_process(many_pages):
     assert len(forked) >= 6
     assert gone(forked, 20)
     kernels = [int(line.split()[3]) for line in times_file.read_text().splitlines()]
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kernels))
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kernels))
 
 
 def process_of(kernel: int) -> int:
@@ -508,7 +508,7 @@ def test_a_page_that_is_killed_ends_the_build_by_name(many_pages, page, what):
             cwd=many_pages, stdout=file, stderr=file,
         )  # fmt: skip
     try:
-        wait_until(lambda: times_file.exists() and f"{page} begins" in times_file.read_text() and times_file.read_text().endswith("\n"))  # fmt: skip
+        until(lambda: times_file.exists() and f"{page} begins" in times_file.read_text() and times_file.read_text().endswith("\n"))  # fmt: skip
         begun = [line.split() for line in times_file.read_text().splitlines()]
         (kernel,) = (int(line[3]) for line in begun if line[:2] == [page, "begins"])
         processes = [pid for pid in map(int, children(building.pid))]
@@ -530,13 +530,6 @@ def test_a_page_that_is_killed_ends_the_build_by_name(many_pages, page, what):
 
 def children(pid):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def wait_until(happened, seconds=60):
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.fixture

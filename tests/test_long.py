@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_tasks import gone
-from test_book import Page, build, small_book, wait_until  # noqa: F401
+from fake_tasks import gone, until
+from test_book import Page, build, small_book  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 KILLS = 20
@@ -197,9 +197,10 @@ def children(pid):
     return below - {pid}
 
 
-def kill_at(process, seconds, begun=None):
-    """Kills it so many seconds after its start, or after `begun` is true of it, unless it has ended."""
-    while begun and process.poll() is None and not begun():
+def kill_at(process, seconds, worker=None):
+    """Kills it so many seconds after its start, or after a `Caller`'s first work, unless it has ended."""
+    before = worker and worker.begun()
+    while worker and process.poll() is None and worker.begun() == before:
         time.sleep(0.01)
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
@@ -221,13 +222,8 @@ def test_training_that_is_killed_at_any_moment_goes_on(package, reference, tmp_p
         rng.uniform(0, reference.seconds / 5, KILLS // 2),  # after it began to work
     ])  # fmt: skip
     for at, moment in enumerate(moments):
-        before = caller.begun().total()
-
-        def works(before=before):
-            return caller.begun().total() > before
-
         process = caller.start("-m", "cae_keras", "train")
-        kill_at(process, moment, works if at >= KILLS // 2 else None)
+        kill_at(process, moment, caller if at >= KILLS // 2 else None)
         now, begun = caller.kept(), caller.begun()
         print(
             f"SIGKILL after {moment:5.2f} s: {len(now)} of 41 kept, {sum(begun.values())} begun"
@@ -355,11 +351,6 @@ def test_a_book_that_is_killed_at_any_moment_ends_with_the_same_numbers(book, tm
             shutil.rmtree(book / "_build")
             (tmp_path / "log").unlink()
             finished = {}
-        before = caller.begun().total()
-
-        def works(before=before):
-            return caller.begun().total() > before
-
         process = subprocess.Popen(
             command,
             cwd=book,
@@ -367,7 +358,7 @@ def test_a_book_that_is_killed_at_any_moment_ends_with_the_same_numbers(book, tm
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        kill_at(process, moment, works if at < KILLS // 2 else None)
+        kill_at(process, moment, caller if at < KILLS // 2 else None)
         now, begun = caller.kept(), caller.begun()
         cut_short += len(now) < len(dates)
         print(

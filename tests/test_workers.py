@@ -16,7 +16,7 @@ from pathlib import Path
 import loky
 import numpy as np
 import pytest
-from fake_tasks import Fake, alive, begun, gone, output_into, pids
+from fake_tasks import Fake, alive, begun, gone, output_into, pids, until
 
 from cae_keras import CAEConfig, Recipe, pools, workers
 from cae_keras.pools import Workers, number_of_workers
@@ -120,13 +120,6 @@ def unlocked(folder, task, data):
     if locks[0]:
         locks[0].release()
     return locks[0] is not None
-
-
-def until(happened, seconds=60):
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def names(entries):
@@ -337,10 +330,6 @@ class TestTwoCallers:
         answers = fork.Queue()
 
         def ask(several):
-            end = time.monotonic() + 30
-            while several[0].after == 0 and begun(tmp_path) == []:
-                assert time.monotonic() < end
-                time.sleep(0.01)
             answers.put(sorted(names(complete(several, tiny))))
 
         callers = [
@@ -349,6 +338,7 @@ class TestTwoCallers:
         ]
         for caller in callers:
             caller.start()
+            until(lambda: begun(tmp_path))
         found = [answers.get(timeout=30) for _ in callers]
         for caller in callers:
             caller.join()
