@@ -18,28 +18,60 @@ import torch
 if not torch.cuda.is_available():  # or Keras would take Apple's GPU
     os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
-from cae_keras.additivity import missed_by, predicted_changes, whether_it_adds_up
-from cae_keras.baselines import PCA, fit_pca, mean_image
-from cae_keras.batch_norm import (
+from cae_keras.compare.additivity import (
+    missed_by,
+    predicted_changes,
+    whether_it_adds_up,
+)
+from cae_keras.compare.choices import PROPOSAL
+from cae_keras.compare.claims import CLAIMS, Claim
+from cae_keras.compare.comparison import QUANTITIES, change, effects
+from cae_keras.compare.floor import (
+    QUALITY_FLOOR,
+    RULE,
+    choose,
+    meets_quality_floor,
+    pca_errors,
+    quality_floor_table,
+)
+from cae_keras.compare.front import dominators, place_on_front
+from cae_keras.compare.statistics import (
+    Interval,
+    as_percent,
+    interval,
+    judge,
+    relative_change,
+    smallest_detectable,
+)
+from cae_keras.compare.tables import Table, differences, medians, summary
+from cae_keras.compare.text import PERCENT, TIMES, as_text
+from cae_keras.compare.verdicts import Verdict, judge_claims, verdict_table
+from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
+from cae_keras.data import DataError, Mnist, first_of_each_class, load_idx, load_mnist
+from cae_keras.deploy.benchmark import benchmark
+from cae_keras.deploy.export import load_onnx, save_onnx
+from cae_keras.deploy.int8 import quantise_weights, save_int8
+from cae_keras.deploy.latency import latency
+from cae_keras.deploy.machine import machine
+from cae_keras.deploy.memory import peak_memory, saved_bytes
+from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configurations
+from cae_keras.images import to_float
+from cae_keras.measurements.baselines import PCA, fit_pca, mean_image
+from cae_keras.measurements.batch_norm import (
     batch_coupling,
     fold_batch_norm,
     reconstruct_among,
     reconstruct_in_batches,
 )
-from cae_keras.benchmark import benchmark
-from cae_keras.choices import CHOICES
-from cae_keras.claims import CLAIMS, Claim
-from cae_keras.comparison import MEASURES, change, effects
-from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
-from cae_keras.cost import cost
-from cae_keras.data import DataError, Mnist, first_of_each_class, load_idx, load_mnist
-from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configurations
-from cae_keras.floor import FLOOR, RULE, choose, floor_table, meets_floor, pca_errors
-from cae_keras.footprint import peak_memory, saved_bytes
-from cae_keras.images import to_float
-from cae_keras.int8 import quantise_weights, save_int8
-from cae_keras.latency import latency
-from cae_keras.machine import machine
+from cae_keras.measurements.cost import cost
+from cae_keras.measurements.curves import last_gain, roughness
+from cae_keras.measurements.probes import dead_units, quantise, receptive_field
+from cae_keras.measurements.reader import (
+    Reader,
+    build_reader,
+    reader_recipe,
+    train_reader,
+)
 from cae_keras.metrics import (
     bce,
     bce_floor,
@@ -56,44 +88,27 @@ from cae_keras.models import (
     build_encoder,
     kernel_size,
 )
-from cae_keras.pareto import dominators, place_on_front
-from cae_keras.portable import load_onnx, portable, save_onnx
-from cae_keras.probes import dead_units, quantise, receptive_field
-from cae_keras.provenance import provenance
-from cae_keras.reader import Reader, build_reader, reader_recipe, train_reader
-from cae_keras.runs import Run
-from cae_keras.search import validate
-from cae_keras.smoothness import last_gain, roughness
-from cae_keras.statistics import (
-    Interval,
-    as_percent,
-    interval,
-    judge,
-    relative_change,
-    smallest_detectable,
-)
-from cae_keras.study import is_trained, load_or_train_reader, measure, run
-from cae_keras.tables import COST, QUALITY, SIZES, SPEED, differences, medians, summary
-from cae_keras.training import one_cycle, train
-from cae_keras.units import PERCENT, TIMES, as_text
-from cae_keras.verdicts import Verdict, judge_claims, verdict_table
+from cae_keras.study.provenance import provenance
+from cae_keras.study.search import validate
+from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
+from cae_keras.training import Run, one_cycle, train
 
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
     "BEYOND", "build_autoencoder", "build_decoder", "build_encoder", "build_reader",
-    "CAEConfig", "change", "CHOICES", "choose", "Claim", "CLAIMS", "configurations",
-    "COST", "cost", "DataError", "dead_units", "differences", "dominators", "effects",
+    "CAEConfig", "change", "PROPOSAL", "choose", "Claim", "CLAIMS", "configurations",
+    "cost", "DataError", "dead_units", "differences", "dominators", "effects",
     "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
-    "FLOOR", "floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
+    "QUALITY_FLOOR", "quality_floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
     "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
     "load_idx", "load_mnist", "load_onnx", "load_or_train_reader", "machine",
-    "mean_image", "measure", "MEASURES", "medians", "meets_floor", "missed_by", "Mnist",
+    "mean_image", "measure", "QUANTITIES", "medians", "meets_quality_floor", "missed_by", "Mnist",
     "mse", "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
-    "portable", "predicted_changes", "Preset", "provenance", "psnr", "QUALITY",
+    "predicted_changes", "Preset", "provenance", "psnr",
     "quality", "quantise", "quantise_weights", "Reader", "reader_recipe",
     "receptive_field", "Recipe", "reconstruct_among", "reconstruct_in_batches",
     "relative_change", "roughness", "RULE", "Run", "run", "save_int8", "save_onnx",
-    "saved_bytes", "sharpness", "SIZES", "smallest_detectable", "SPEED", "ssim",
-    "summary", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",
+    "saved_bytes", "sharpness", "smallest_detectable", "ssim",
+    "summary", "Table", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",
     "verdict_table", "whether_it_adds_up",
 ]  # fmt: skip

@@ -11,18 +11,18 @@ import time
 
 from tabulate import tabulate
 
-from cae_keras import readme
-from cae_keras.baselines import fit_pca
 from cae_keras.bench import measure_speed, quality_text, speed_text, time_to_quality
+from cae_keras.compare.floor import QUALITY_FLOOR, RULE, choose, pca_errors
 from cae_keras.data import first_of_each_class, load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
-from cae_keras.floor import FLOOR, RULE, choose, pca_errors
+from cae_keras.figures.pictures import card
 from cae_keras.images import to_float
-from cae_keras.pictures import card
-from cae_keras.report import report
-from cae_keras.search import validate
-from cae_keras.store import Store
-from cae_keras.study import measure, run
+from cae_keras.measurements.baselines import fit_pca
+from cae_keras.study import readme
+from cae_keras.study.report import report
+from cae_keras.study.search import validate
+from cae_keras.study.store import Store
+from cae_keras.study.study import measure, run
 
 CARD = ("baseline", "trade-off", "2 latents")
 
@@ -95,7 +95,7 @@ def _search(mnist):
     validated = validate(runs, mnist)
     _table(validated, "validation")
     chosen = choose(validated, pca_errors(fit_pca(mnist.x_train), mnist.x_val, configs))
-    print(f"\n{FLOOR}\n{RULE}")
+    print(f"\n{QUALITY_FLOOR}\n{RULE}")
     if chosen is None:
         print("no configuration meets the floor: none is chosen")
         return

@@ -9,7 +9,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
+from pathlib import Path
 
+ROOT = Path(__file__).parents[1]  # of a checkout: where book/ and README.md lie
 IMAGE_SIDE = 28
 IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE, 1)
 ACTIVATIONS = ("relu", "leaky_relu")

@@ -23,8 +23,8 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.util import DownloadError
 
 from cae_keras.config import IMAGE_SHAPE, get_preset, set_fields
-from cae_keras.idx import read_idx
-from cae_keras.mnist_idx import FILES, MnistIdx
+from cae_keras.mnist.builder import FILES, MnistIdx
+from cae_keras.mnist.idx import read_idx
 
 EMBEDDED = Path(__file__).parent / "mnist"
 FINGERPRINTS = {  # of the arrays of each file pair, whatever they came from

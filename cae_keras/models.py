@@ -4,8 +4,6 @@ import keras
 from keras import layers
 
 from cae_keras.config import IMAGE_SHAPE, IMAGE_SIDE, CAEConfig
-from cae_keras.fit import Autoencoder
-from cae_keras.layers import BatchNorm, Downsample, Upsample
 
 
 def kernel_size(side: int) -> int:
@@ -49,7 +47,7 @@ def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     images = keras.Input(IMAGE_SHAPE, name="images")
     x, side = images, IMAGE_SIDE
     for i, (smaller, filters) in enumerate(config.feature_maps):
-        x = Downsample(
+        x = layers.Conv2D(
             filters, kernel_size(side), strides=2, padding="same", name=f"conv{i}"
         )(x)
         x = _normalise_and_activate(x, config, f"conv{i}")
@@ -114,27 +112,21 @@ def build_autoencoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     images = keras.Input(IMAGE_SHAPE, name="images")
     latents = build_encoder(config)(images)
     reconstructions = build_decoder(config)(latents)
-    return Autoencoder(images, reconstructions, name="autoencoder")
+    return keras.Model(images, reconstructions, name="autoencoder")
 
 
 def _upsample(x, filters: int, side: int, name: str):
     """Doubles the side of a feature map, or takes 4 to 7, so that it ends at `side`."""
-    padding = (
-        0 if side % 2 else None
-    )  # with 0, an odd side comes out exact; Keras' default gives an even one
-    return Upsample(
-        filters,
-        kernel_size(side),
-        strides=2,
-        padding="same",
-        output_padding=padding,
+    padding = 0 if side % 2 else None  # Keras' default gives an even side
+    return layers.Conv2DTranspose(
+        filters, kernel_size(side), strides=2, padding="same", output_padding=padding,
         name=name,
-    )(x)
+    )(x)  # fmt: skip
 
 
 def _normalise_and_activate(x, config: CAEConfig, name: str):
     if config.batch_norm:
-        x = BatchNorm(name=f"{name}_norm")(x)
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
     if config.activation == "relu":
         return layers.ReLU(name=f"{name}_relu")(x)
     return layers.LeakyReLU(config.negative_slope, name=f"{name}_leaky_relu")(x)

@@ -1,21 +1,97 @@
-"""One run: configuration, recipe and seed in, autoencoder and history out."""
+"""One run: configuration, recipe and seed in, trained network and history out."""
 
 import contextlib
 import time
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import keras
+import numpy as np
 import torch
 
 from cae_keras.config import CAEConfig, Recipe, is_int
 from cae_keras.data import Mnist
-from cae_keras.fit import Batches, FusedAdam, OneCycle, binary_crossentropy
+from cae_keras.fast import (
+    Batches,
+    FusedAdam,
+    OneCycle,
+    Trainer,
+    binary_crossentropy,
+    forward,
+)
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
 from cae_keras.progress import progress_bar
-from cae_keras.runs import Run
 
-VALIDATION_BATCH = 250  # images at a time where nothing is learnt from them
+BATCH = 1_000  # images at a time where nothing is learnt from them
+VALIDATION_BATCH = 250  # the same, while a network is being trained
 KEPT = 31 * 2**20  # bytes, just below the most that glibc can be taught to keep
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: what was asked, and what came of it.
+
+    Args:
+        config: The network.
+        recipe: Its budget.
+        seed: The random seed.
+        history: One value an epoch of `loss` and `val_loss` (BCE in nats a pixel;
+            `loss` is the mean over the epoch, while the weights change),
+            `learning_rate` (after its last step) and `seconds` (validation included).
+        weights: The weights after the last epoch, in the order of
+            `autoencoder.get_weights()`.
+    """
+
+    config: CAEConfig
+    recipe: Recipe
+    seed: int
+    history: dict[str, tuple[float, ...]]
+    weights: tuple[np.ndarray, ...]
+
+    @classmethod
+    def untrained(
+        cls, config: CAEConfig, recipe: Recipe = Recipe(), seed: int = 0
+    ) -> "Run":
+        """Returns a run before its first step: first weights, and no history."""
+        keras.utils.set_random_seed(seed)
+        return cls(
+            config, recipe, seed, {}, tuple(build_autoencoder(config).get_weights())
+        )
+
+    @cached_property
+    def autoencoder(self) -> keras.Model:
+        """The trained model."""
+        autoencoder = build_autoencoder(self.config)
+        autoencoder.set_weights(self.weights)
+        return autoencoder
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Returns the latents of images, `(n, latent_dim)`."""
+        return _through(self.autoencoder.get_layer("encoder"), to_float(images))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Returns the images that latents stand for, `(n, 28, 28, 1)`."""
+        shape = np.shape(latents)
+        if len(shape) != 2 or 0 in shape or shape[1] != self.config.latent_dim:
+            raise ValueError(
+                f"latents has shape {shape}: it must be (n, {self.config.latent_dim})"
+            )
+        return _through(self.autoencoder.get_layer("decoder"), latents)
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """Returns the reconstructions of images, `(n, 28, 28, 1)`."""
+        return self.decode(self.encode(images))
+
+    def __getstate__(self):  # without the model, which the weights make again
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _through(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    inputs = keras.ops.convert_to_tensor(inputs, "float32")  # to where Keras computes
+    with torch.no_grad():
+        parts = [forward(model, part)[0] for part in inputs.split(BATCH)]
+    return torch.cat(parts).numpy(force=True)
 
 
 def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
@@ -45,9 +121,10 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     with one_thread(), progress_bar(recipe.steps, _label(config, seed)) as bar:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
-        autoencoder.compile(FusedAdam(one_cycle(recipe)), loss=binary_crossentropy)
+        trainer = Trainer.of(autoencoder)
+        trainer.compile(FusedAdam(one_cycle(recipe)), loss=binary_crossentropy)
         keep_memory()
-        fitted = autoencoder.fit(
+        fitted = trainer.fit(
             Batches(x, batch_size=recipe.batch_size), epochs=recipe.epochs,
             shuffle=False,
             validation_data=(x_val, x_val), validation_batch_size=VALIDATION_BATCH,

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from cae_keras.progress import progress_bar
-from cae_keras.store import Entry
+from cae_keras.study.store import Entry
 
 
 @dataclass(frozen=True)

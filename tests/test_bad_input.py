@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cae_keras as cae
-from cae_keras import __main__, pictures, plots
+from cae_keras import __main__
+from cae_keras import figures as plots
+from cae_keras.compare.statistics import Interval
 from cae_keras.config import CAEConfig, Recipe, get_preset
-from cae_keras.lab import Lab
-from cae_keras.statistics import Interval
+from cae_keras.deploy.lab import Lab
+from cae_keras.figures import pictures
 
 NAN, INF = math.nan, math.inf
 X = np.random.default_rng(0).random((12, 28, 28, 1)).astype("float32")
@@ -175,9 +177,9 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.dominators(RESULTS, "macs", "mse"), "measure='macs'", "have 'mse'"),
     (lambda: cae.dominators(RESULTS, "mse", "mes"), "measure='mes'", "have 'mse'"),
     (lambda: cae.place_on_front("b", {"a": []}), "name='b'", "must be one of 'a'"),
-    (lambda: cae.meets_floor(RESULTS, {}), "errors={}", "must have 'baseline'"),
-    (lambda: cae.meets_floor(RESULTS, {"baseline": 1, "wide": 1}), "'read'", "have 'mse'"),
-    (lambda: cae.floor_table(FINE, {"b": 1.0}), "errors={'b': 1.0}", "must have 'a'"),
+    (lambda: cae.meets_quality_floor(RESULTS, {}), "errors={}", "must have 'baseline'"),
+    (lambda: cae.meets_quality_floor(RESULTS, {"baseline": 1, "wide": 1}), "'read'", "have 'mse'"),
+    (lambda: cae.quality_floor_table(FINE, {"b": 1.0}), "errors={'b': 1.0}", "must have 'a'"),
     (lambda: cae.choose(FINE, {"a": 1.0}), "measure='code_bytes'", "must have it"),
     (lambda: cae.judge_claims(RESULTS, "dep"), "chapter='dep'", "one of 'filters'"),
     (lambda: cae.judge_claims({}), "configuration='baseline'", "they have none"),
@@ -314,7 +316,7 @@ def refused(capsys, monkeypatch):
     def run(*arguments):
         monkeypatch.setattr(__main__, "load_mnist", loaded)
         monkeypatch.setattr(
-            "cae_keras.tasks.train", lambda *_: pytest.fail("it trained")
+            "cae_keras.study.tasks.train", lambda *_: pytest.fail("it trained")
         )
         try:
             status = __main__.main(list(arguments))

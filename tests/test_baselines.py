@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from cae_keras.baselines import PCA, fit_pca, mean_image
+from cae_keras.measurements.baselines import PCA, fit_pca, mean_image
 
 
 def squared_error(x, x_hat):

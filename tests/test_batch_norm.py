@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cae_keras.batch_norm import (
+from cae_keras.config import CAEConfig, Recipe
+from cae_keras.images import to_float
+from cae_keras.measurements.batch_norm import (
     batch_coupling,
     fold_batch_norm,
     reconstruct_among,
     reconstruct_in_batches,
 )
-from cae_keras.config import CAEConfig, Recipe
-from cae_keras.images import to_float
 from cae_keras.training import train
 
 CONFIG = CAEConfig(filters=(4, 6, 5), latent_dim=4, batch_norm=True)

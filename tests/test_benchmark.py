@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from cae_keras import CAEConfig, Recipe, Run, benchmark, footprint, latency, medians
-from cae_keras.cost import cost
-from cae_keras.footprint import peak_memory, saved_bytes
-from cae_keras.machine import machine
+from cae_keras import CAEConfig, Recipe, Run, medians
+from cae_keras.compare.tables import SIZES, SPEED
+from cae_keras.deploy import benchmark, latency
+from cae_keras.deploy import memory as footprint
+from cae_keras.deploy.machine import machine
+from cae_keras.deploy.memory import peak_memory, saved_bytes
+from cae_keras.measurements.cost import cost
 from cae_keras.models import build_autoencoder
-from cae_keras.tables import SIZES, SPEED
 
 SMALL = CAEConfig(filters=(4, 4), latent_dim=3, batch_norm=True)
 LARGE = CAEConfig(filters=(32, 64, 512), latent_dim=64)  # some 10 MB of weights

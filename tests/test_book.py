@@ -21,7 +21,7 @@ from fake_tasks import gone, until
 
 import cae_keras
 from cae_keras import bench
-from cae_keras.tasks import Measuring, Reading, Training
+from cae_keras.study.tasks import Measuring, Reading, Training
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in (ROOT / "book").glob("*.md"))
@@ -176,7 +176,7 @@ kernelspec: {name: python3, display_name: Python 3}
 
 ```{code-cell} ipython3
 import os
-from cae_keras.figure import Figure
+from cae_keras.figures.style import Figure
 from cae_keras.progress import progress_bar
 
 with progress_bar(3, "counting to three") as bar:
@@ -293,7 +293,7 @@ def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_execut
 ):
     """By its date the file is older than what Sphinx notes of the page."""
     page = small_book / "book" / "index.md"
-    figure = "../cae_keras/figure.py"
+    figure = "../cae_keras/figures/style.py"
     changing = f'if not os.path.exists("executed.txt"):\n    open({figure!r}, "a").write("# new")'
     page.write_text(PAGE.replace('with open("exec', f'{changing}\nwith open("exec'))
     done = build(small_book)

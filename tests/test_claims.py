@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from cae_keras import rules
-from cae_keras.claims import CLAIMS
+from cae_keras.compare import rules
+from cae_keras.compare.claims import CLAIMS
+from cae_keras.compare.verdicts import judge_claims, verdict_table
 from cae_keras.config import CAEConfig
 from cae_keras.experiments import EXPERIMENTS, Experiment, configurations
-from cae_keras.verdicts import judge_claims, verdict_table
 
 PARAMETERS = {
     "baseline": 137_441, "narrow": 68_769, "wide": 400_000, "2 latents": 100_000, "8 latents": 110_000,

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae_keras import CAEConfig, Preset, Recipe, __main__, config, readme, store, study
+from cae_keras import CAEConfig, Preset, Recipe, __main__, config
 from cae_keras.__main__ import main
 from cae_keras.experiments import EXPERIMENTS, Experiment
-from cae_keras.reader import Reader
-from cae_keras.store import Entry, Store, task_key
-from cae_keras.tasks import Measuring, Training
+from cae_keras.measurements.reader import Reader
+from cae_keras.study import readme, store, study
+from cae_keras.study.store import Entry, Store, task_key
+from cae_keras.study.tasks import Measuring, Training
 
 
 @pytest.fixture(autouse=True)
@@ -75,8 +76,12 @@ def test_train_then_report(capsys, tmp_path, monkeypatch):
 def test_what_is_in_the_store_is_not_trained_again(capsys, monkeypatch):
     assert main(["train"]) == 0
     before = capsys.readouterr().out.splitlines()[:4]
-    monkeypatch.setattr("cae_keras.tasks.train", lambda *_: pytest.fail("trained"))
-    monkeypatch.setattr("cae_keras.tasks.quality", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(
+        "cae_keras.study.tasks.train", lambda *_: pytest.fail("trained")
+    )
+    monkeypatch.setattr(
+        "cae_keras.study.tasks.quality", lambda *_: pytest.fail("measured")
+    )
     assert main(["train"]) == 0
     assert capsys.readouterr().out.splitlines()[:4] == before
 
@@ -149,10 +154,12 @@ def test_the_readme_gets_its_table_and_trains_nothing(capsys, monkeypatch, proje
     rows = json.loads(capsys.readouterr().out)
     for what in ("train", "train_reader"):
         monkeypatch.setattr(
-            f"cae_keras.tasks.{what}", lambda *_: pytest.fail("trained")
+            f"cae_keras.study.tasks.{what}", lambda *_: pytest.fail("trained")
         )
     monkeypatch.setattr(  # no tiny network meets it
-        readme, "meets_floor", lambda results, _: {n: {"all": True} for n in results}
+        readme,
+        "meets_quality_floor",
+        lambda results, _: {n: {"all": True} for n in results},
     )
     assert main(["report", "--readme"]) == 0
     out = capsys.readouterr().out
@@ -250,7 +257,9 @@ def test_a_bad_value_is_one_line_and_status_2(
 def test_workers_and_store_are_checked_before_training(
     capsys, monkeypatch, variable, value
 ):
-    monkeypatch.setattr("cae_keras.tasks.train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(
+        "cae_keras.study.tasks.train", lambda *_: pytest.fail("trained")
+    )
     monkeypatch.setenv(variable, value)
     assert main(["train"]) == 2
     err = capsys.readouterr().err

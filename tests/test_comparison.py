@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cae_keras.comparison import (
-    MEASURES,
+from cae_keras.compare.comparison import (
+    QUANTITIES,
     change,
     effects,
     estimate,
     values,
 )
-from cae_keras.statistics import Interval
-from cae_keras.tables import differences
-from cae_keras.units import DECIBELS, PERCENT, PLAIN, POINTS, SHARE, TIMES, show
+from cae_keras.compare.statistics import Interval
+from cae_keras.compare.tables import differences
+from cae_keras.compare.text import DECIBELS, PERCENT, PLAIN, POINTS, SHARE, TIMES, show
 
 
 @pytest.fixture
@@ -77,12 +77,12 @@ class TestChange:
             values(results, "wide", "parameters")
 
     def test_every_measure_has_its_place(self):
-        assert set(MEASURES) == {
+        assert set(QUANTITIES) == {
             "bce", "excess_bce", "mse", "psnr", "ssim", "read", "sharpness", "roughness", "last_gain",
             "seconds", "parameters", "all_parameters", "macs", "code_bytes",
             "compression", "saved_bytes", "encode", "decode", "both", "throughput", "memory", "batch_memory",
         }  # fmt: skip
-        assert {name for name, measure in MEASURES.items() if measure.exact} == {
+        assert {name for name, measure in QUANTITIES.items() if measure.exact} == {
             "parameters", "all_parameters", "macs", "code_bytes", "compression", "saved_bytes",
         }  # fmt: skip
 

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from cae_keras import CAEConfig, bce, build_autoencoder, to_float
 from cae_keras.bench import contenders, limit
 from cae_keras.bench.networks import stock_autoencoder, torch_autoencoder
-from cae_keras.cost import cost
-from cae_keras.fit import binary_crossentropy
+from cae_keras.fast import binary_crossentropy
+from cae_keras.measurements.cost import cost
 
 
 class Enough(Exception):

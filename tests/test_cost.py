@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cae_keras.config import CAEConfig
-from cae_keras.cost import cost
+from cae_keras.measurements.cost import cost
 from cae_keras.models import build_autoencoder
 
 STUDY = {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import requests
 
-from cae_keras import CAEConfig, Recipe, data, mnist_idx
+from cae_keras import CAEConfig, Recipe, data
 from cae_keras.data import (
     EMBEDDED,
     DataError,
@@ -21,8 +21,9 @@ from cae_keras.data import (
     load_idx,
     load_mnist,
 )
-from cae_keras.store import task_key
-from cae_keras.tasks import Training
+from cae_keras.mnist import builder as mnist_idx
+from cae_keras.study.store import task_key
+from cae_keras.study.tasks import Training
 
 MD5 = {  # as torchvision publishes them, datasets/mnist.py
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",

@@ -9,11 +9,11 @@ import pytest
 import torch
 from fake_tasks import Fake, begun, pids
 
-from cae_keras import device as module
-from cae_keras import pools
-from cae_keras.device import device
-from cae_keras.store import Store, digest, task_key
-from cae_keras.workers import complete
+from cae_keras.deploy import device as module
+from cae_keras.deploy.device import device
+from cae_keras.study import pools
+from cae_keras.study.store import Store, digest, task_key
+from cae_keras.study.workers import complete
 
 GPU = "cuda: NVIDIA L4"
 
@@ -25,7 +25,9 @@ def kept():
 
 @pytest.mark.parametrize("name", ["cpu", "meta"])
 def test_it_is_where_keras_computes(start_python, name):
-    script = "import cae_keras; from cae_keras.device import device; print(device())"
+    script = (
+        "import cae_keras; from cae_keras.deploy.device import device; print(device())"
+    )
     process = start_python(script, KERAS_TORCH_DEVICE=name)
     out, err = process.communicate(timeout=120)
     assert (out, process.returncode) == (f"{name}\n", 0), err

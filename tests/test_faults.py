@@ -24,12 +24,13 @@ import numpy as np
 import pytest
 from fake_tasks import Fake, begun
 
-from cae_keras import CAEConfig, Preset, Recipe, config, pools, store, study, training
-from cae_keras.report import report
-from cae_keras.store import Store, code_digest, task_key
-from cae_keras.study import load_or_train_reader, measure, run
-from cae_keras.tasks import TRAINING, Measuring, Training
-from cae_keras.workers import complete
+from cae_keras import CAEConfig, Preset, Recipe, config, training
+from cae_keras.study import pools, store, study
+from cae_keras.study.report import report
+from cae_keras.study.store import Store, code_digest, task_key
+from cae_keras.study.study import load_or_train_reader, measure, run
+from cae_keras.study.tasks import TRAINING, Measuring, Training
+from cae_keras.study.workers import complete
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cae_keras"
@@ -242,8 +243,8 @@ def test_what_other_code_has_measured_is_not_reported(tiny, monkeypatch):
             "_source",
             lambda name: source(name) + "\nCHANGED = 1" * (name == "metrics"),
         )
-        patch.setattr("cae_keras.tasks.sharpness", lambda *_: 0)
-        patch.setattr("cae_keras.tasks.quality", lambda *_: {"bce": 99.0})
+        patch.setattr("cae_keras.study.tasks.sharpness", lambda *_: 0)
+        patch.setattr("cae_keras.study.tasks.quality", lambda *_: {"bce": 99.0})
         measure(runs, tiny)
     (row,) = report(Store(), tiny)
     assert (row["valid"], row["bce"]) == (True, None)
@@ -481,7 +482,7 @@ def test_dates_of_the_store_decide_nothing(
     for path in folder.iterdir():
         os.utime(path, (seconds, seconds))
     monkeypatch.setattr(
-        "cae_keras.workers._do",
+        "cae_keras.study.workers._do",
         lambda missing, *_: pytest.fail(missing) if missing else [],
     )
     assert same_bits(finished[1], results_of(tiny))

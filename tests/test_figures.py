@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae_keras import pictures, plots
-from cae_keras.figure import BASELINE, COLORS, PALETTE, Figure
-from cae_keras.rules import VARIANTS
-from cae_keras.statistics import Interval
+from cae_keras import figures as plots
+from cae_keras.compare.rules import VARIANTS
+from cae_keras.compare.statistics import Interval
+from cae_keras.figures import pictures
+from cae_keras.figures.style import BASELINE, COLORS, PALETTE, Figure
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.random((10, 28, 28, 1)).astype("float32")

@@ -8,7 +8,7 @@ from keras import layers
 
 from cae_keras import models
 from cae_keras.config import CAEConfig, Recipe
-from cae_keras.fit import Batches, FusedAdam, binary_crossentropy
+from cae_keras.fast import Batches, FusedAdam, binary_crossentropy
 from cae_keras.training import one_cycle
 
 RECIPE = Recipe(images=320, epochs=2)  # 10 steps

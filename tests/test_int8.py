@@ -9,9 +9,9 @@ from keras import layers
 from onnx import numpy_helper
 
 from cae_keras.config import CAEConfig, Recipe
+from cae_keras.deploy.export import load_onnx, portable, save_onnx
+from cae_keras.deploy.int8 import quantise_weights, save_int8
 from cae_keras.images import to_float
-from cae_keras.int8 import quantise_weights, save_int8
-from cae_keras.portable import load_onnx, portable, save_onnx
 from cae_keras.training import train
 
 SHAPE = (5, 4, 3, 6)

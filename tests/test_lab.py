@@ -13,9 +13,16 @@ import pytest
 from bs4 import BeautifulSoup
 
 from cae_keras import CAEConfig, Mnist, Recipe, Run, build_autoencoder, to_float
-from cae_keras.embed import PARTS, embedded, half, layers_of, moved_by_rounding, rounded
+from cae_keras.deploy.embed import (
+    PARTS,
+    embedded,
+    half,
+    layers_of,
+    moved_by_rounding,
+    rounded,
+)
+from cae_keras.deploy.lab import Lab
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
-from cae_keras.lab import Lab
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book" / "_static"

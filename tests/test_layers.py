@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from cae_keras.layers import KERAS, Downsample, Upsample
+from cae_keras.fast import KERAS, Downsample, Upsample
 
 CASES = [  # kind, filters, kernel, side before and after: those that networks use
     (Downsample, 5, 4, 28, 14),

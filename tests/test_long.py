@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_tasks import gone, until
+from fake_tasks import gone
 from test_book import Page, build, small_book  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
@@ -251,7 +251,7 @@ kernelspec: {{name: python3, display_name: Python 3}}
 
 ```{{code-cell}} ipython3
 import cae_keras as cae
-from cae_keras import plots
+from cae_keras import figures as plots
 from myst_nb import glue
 
 data = cae.load_mnist()
@@ -410,7 +410,7 @@ def test_a_build_on_a_full_disk_fails_and_the_next_one_is_whole(small_book):  # 
 NUMBERS = """
 import hashlib, io, json
 import cae_keras as cae
-from cae_keras import plots
+from cae_keras import figures as plots
 
 def bits(*arrays):
     return hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest()

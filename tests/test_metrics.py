@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, laplace
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from cae_keras import metrics
-from cae_keras.baselines import mean_image
+from cae_keras.measurements.baselines import mean_image
 from cae_keras.metrics import (
     bce,
     bce_floor,
@@ -25,7 +25,7 @@ from cae_keras.metrics import (
 )
 
 QUALITY = (bce, excess_bce, mse, psnr, ssim)
-MEASURES = (*QUALITY, sharpness)
+QUANTITIES = (*QUALITY, sharpness)
 
 
 @pytest.fixture(scope="module")
@@ -268,17 +268,17 @@ class TestAll:
             if getattr(metrics, name).__module__ == metrics.__name__
         ]
         assert sorted(ours) == sorted(
-            [*(measure.__name__ for measure in MEASURES), "bce_floor", "quality"]
+            [*(measure.__name__ for measure in QUANTITIES), "bce_floor", "quality"]
         )
 
-    @pytest.mark.parametrize("measure", MEASURES)
+    @pytest.mark.parametrize("measure", QUANTITIES)
     def test_uint8_and_floats_give_the_same(self, measure, tiny):
         x, x_hat = tiny.x_test[:10], tiny.x_test[10:20]
         assert measure(x, x_hat) == pytest.approx(
             measure(x / 255, x_hat / 255), rel=1e-5
         )
 
-    @pytest.mark.parametrize("measure", [*MEASURES, quality])
+    @pytest.mark.parametrize("measure", [*QUANTITIES, quality])
     def test_what_is_no_pair_of_images_is_refused(self, measure):
         images = np.zeros((2, 12, 12, 1))
         with pytest.raises(

@@ -41,7 +41,7 @@ import cae_keras as cae
 
 config, recipe = cae.CAEConfig(filters=(2,), latent_dim=2), cae.Recipe(images=64, epochs=3)
 runs = cae.run({"small": (config, recipe)}, seeds=[0], data=cae.load_mnist())
-cae.portable(runs["small"][0]).count_params()
+cae.fold_batch_norm(runs["small"][0]).count_params()
 ```
 
 ```{bibliography}

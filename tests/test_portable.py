@@ -14,11 +14,10 @@ from keras import layers
 from PIL import Image
 
 from cae_keras.config import CAEConfig, Recipe
+from cae_keras.deploy.export import load_onnx, portable, save_onnx
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
-from cae_keras.portable import load_onnx, portable, save_onnx
-from cae_keras.runs import Run
-from cae_keras.training import train
+from cae_keras.training import Run, train
 
 ROOT = Path(__file__).parents[1]
 CONFIG = CAEConfig((4, 6, 5), latent_dim=4, batch_norm=True, activation="leaky_relu")

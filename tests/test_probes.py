@@ -5,11 +5,11 @@ import pytest
 import torch
 from keras import layers
 
-from cae_keras import probes
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.images import to_float
+from cae_keras.measurements import probes
+from cae_keras.measurements.probes import dead_units, quantise, receptive_field
 from cae_keras.models import build_autoencoder, build_encoder
-from cae_keras.probes import dead_units, quantise, receptive_field
 from cae_keras.training import Run
 
 DEEPEST = CAEConfig(filters=(2, 2, 2, 2))

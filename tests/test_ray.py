@@ -16,9 +16,9 @@ from fake_tasks import Fake, begun, gone, output_into, pids, until
 import cae_keras
 from cae_keras import CAEConfig, Recipe
 from cae_keras.progress import relayed
-from cae_keras.store import Entry, task_key
-from cae_keras.tasks import Measuring, Reading, Training
-from cae_keras.workers import complete
+from cae_keras.study.store import Entry, task_key
+from cae_keras.study.tasks import Measuring, Reading, Training
+from cae_keras.study.workers import complete
 
 ray = pytest.importorskip("ray", reason="Ray is not installed; it is an extra")
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -31,7 +31,8 @@ STOPPED = """
 import signal, sys
 from pathlib import Path
 import ray, fake_tasks
-from cae_keras import __main__ as command_line, load_mnist, workers
+from cae_keras import __main__ as command_line, load_mnist
+from cae_keras.study import workers
 from fake_tasks import Fake
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
@@ -46,7 +47,8 @@ FAILING = """
 import sys
 from pathlib import Path
 import ray, fake_tasks
-from cae_keras import load_mnist, workers
+from cae_keras import load_mnist
+from cae_keras.study import workers
 from fake_tasks import Fake
 
 ray.cloudpickle.register_pickle_by_value(fake_tasks)

@@ -10,7 +10,7 @@ import torch
 from cae_keras.config import Recipe
 from cae_keras.data import Mnist
 from cae_keras.images import to_float
-from cae_keras.reader import build_reader, reader_recipe, train_reader
+from cae_keras.measurements.reader import build_reader, reader_recipe, train_reader
 
 RECIPE = Recipe(images=200, epochs=2, batch_size=32)
 

@@ -7,8 +7,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from cae_keras import readme
-from cae_keras.readme import ROOT, best_on_front, render, split
+from cae_keras.study import readme
+from cae_keras.study.readme import ROOT, best_on_front, render, split
 
 COMMITTED = json.loads((ROOT / "results.json").read_text("utf-8"))
 RESULTS = {

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Recipe, store
+from cae_keras import CAEConfig, Recipe
 from cae_keras.experiments import EXPERIMENTS
-from cae_keras.reader import Reader
-from cae_keras.report import COLUMNS, report
-from cae_keras.store import Entry, Store, task_key
-from cae_keras.study import measure, run
-from cae_keras.tasks import Measuring, Training
+from cae_keras.measurements.reader import Reader
+from cae_keras.study import store
+from cae_keras.study.report import COLUMNS, report
+from cae_keras.study.store import Entry, Store, task_key
+from cae_keras.study.study import measure, run
+from cae_keras.study.tasks import Measuring, Training
 
 RECIPE = Recipe(images=64, epochs=3)
 
@@ -57,7 +58,7 @@ def test_a_run_of_other_images_or_other_code_is_not_valid(kept, tiny, monkeypatc
 
 def test_what_was_measured_stands_beside_the_run(tiny, monkeypatch):
     monkeypatch.setenv("CAE_WORKERS", "1")
-    monkeypatch.setattr("cae_keras.study.reader_recipe", lambda _: RECIPE)
+    monkeypatch.setattr("cae_keras.study.study.reader_recipe", lambda _: RECIPE)
     config = CAEConfig(filters=(2, 2), latent_dim=2)
     runs = run({"mine": config}, recipe=RECIPE, seeds=(0, 1), data=tiny)
     measured = measure(runs, tiny)["mine"]

@@ -7,12 +7,12 @@ import pytest
 
 from cae_keras import CAEConfig, Preset, Recipe, __main__, config, experiments
 from cae_keras.__main__ import main
+from cae_keras.compare.floor import pca_errors
 from cae_keras.experiments import Experiment
-from cae_keras.floor import pca_errors
-from cae_keras.report import report
-from cae_keras.search import validate
-from cae_keras.store import Store
-from cae_keras.study import is_trained, measure, run
+from cae_keras.study.report import report
+from cae_keras.study.search import validate
+from cae_keras.study.store import Store
+from cae_keras.study.study import is_trained, measure, run
 
 RECIPE = Recipe(images=64, epochs=3)
 SMALL = CAEConfig(filters=(2, 2), latent_dim=2)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cae_keras.smoothness import last_gain, roughness
+from cae_keras.measurements.curves import last_gain, roughness
 
 FLOOR = 0.058
 

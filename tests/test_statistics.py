@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cae_keras.statistics import (
+from cae_keras.compare.statistics import (
     Interval,
     all_of,
     as_percent,

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from fake_tasks import Fake, begun
 
-from cae_keras import CAEConfig, Recipe, store
-from cae_keras.reader import Reader
-from cae_keras.store import Entry, Store, code_digest, digest, task_key
-from cae_keras.tasks import Measuring, Reading, Training
+from cae_keras import CAEConfig, Recipe
+from cae_keras.measurements.reader import Reader
+from cae_keras.study import store
+from cae_keras.study.store import Entry, Store, code_digest, digest, task_key
+from cae_keras.study.tasks import Measuring, Reading, Training
+from cae_keras.study.workers import complete
 from cae_keras.training import Run
-from cae_keras.workers import complete
 
 CONFIG = CAEConfig(filters=(2, 2), latent_dim=2)
 RECIPE = Recipe(images=64, epochs=1)

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Mnist, Preset, Recipe, config, study
-from cae_keras.cost import cost
+from cae_keras import CAEConfig, Mnist, Preset, Recipe, config
 from cae_keras.data import load_mnist
 from cae_keras.experiments import configurations
+from cae_keras.measurements.cost import cost
+from cae_keras.measurements.reader import reader_recipe
 from cae_keras.metrics import quality, sharpness
-from cae_keras.reader import reader_recipe
-from cae_keras.study import has_reader, load_or_train_reader, measure, run
-from cae_keras.tasks import Measuring, Reading, Training
+from cae_keras.study import study
+from cae_keras.study.study import has_reader, load_or_train_reader, measure, run
+from cae_keras.study.tasks import Measuring, Reading, Training
 from cae_keras.training import train
 
 RECIPE = Recipe(images=64, epochs=3)
@@ -177,7 +178,7 @@ class TestReader:
         assert len(done) == 2
 
 
-MEASURES = {
+QUANTITIES = {
     "bce", "excess_bce", "mse", "psnr", "ssim", "sharpness", "read", "roughness",
     "last_gain", "parameters", "all_parameters", "macs", "code_bytes", "seconds",
 }  # fmt: skip
@@ -189,11 +190,11 @@ class TestMeasure:
         results = measure(runs, tiny)
         assert list(results) == ["small", "other"]
         for measured in results.values():
-            assert set(measured) == MEASURES
+            assert set(measured) == QUANTITIES
             for values in measured.values():
                 assert (values.shape, values.dtype) == ((2,), np.float64)
                 assert np.isfinite(values).all()
-        for name in MEASURES:
+        for name in QUANTITIES:
             assert f"`{name}`" in measure.__doc__
 
     def test_they_are_those_of_the_functions_on_the_test_images(self, tiny):
@@ -208,7 +209,7 @@ class TestMeasure:
             "read": np.mean(reader.read(x_hat) == tiny.y_test),
             "seconds": sum(other.history["seconds"]),
         }
-        assert MEASURES - set(expected) == {"roughness", "last_gain"}
+        assert QUANTITIES - set(expected) == {"roughness", "last_gain"}
         for name, value in expected.items():
             assert found[name][0] == pytest.approx(value, rel=1e-6), name
 
@@ -218,7 +219,7 @@ class TestMeasure:
         assert sorted(kinds) == ["measures"] * 2 + ["reader"] + ["run"] * 2
         again = measure({"renamed": runs["small"]}, tiny)
         assert len(done) == len(kinds)
-        for name in MEASURES:
+        for name in QUANTITIES:
             assert np.array_equal(first["small"][name], again["renamed"][name])
 
     def test_again_if_the_test_images_are_others(self, tiny, done):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from cae_keras import COST, QUALITY, summary
-from cae_keras.comparison import MEASURES
+from cae_keras.compare.comparison import QUANTITIES
 
 MSE = (0.00341, 0.00337, 0.00345)
 
 
 def row(measure, found):
     (only,) = summary({"baseline": {measure: np.array(found)}}, [measure])
-    return only[MEASURES[measure].label]
+    return only[QUANTITIES[measure].label]
 
 
 def test_mean_and_sample_standard_deviation():
@@ -48,7 +48,7 @@ def test_one_row_a_configuration_in_the_order_of_the_results():
 
 
 def test_the_two_choices_are_measures():
-    assert {*QUALITY, *COST} <= MEASURES.keys()
+    assert {*QUALITY, *COST} <= QUANTITIES.keys()
 
 
 def test_a_missing_measure_is_named():

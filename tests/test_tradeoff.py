@@ -7,13 +7,23 @@ import pytest
 from test_claims import made
 
 from cae_keras import CAEConfig, Interval, fit_pca, judge_claims, mse
-from cae_keras.additivity import missed_by, predicted_changes, whether_it_adds_up
-from cae_keras.choices import CHOICES
-from cae_keras.cost import cost
+from cae_keras.compare.additivity import (
+    missed_by,
+    predicted_changes,
+    whether_it_adds_up,
+)
+from cae_keras.compare.choices import PROPOSAL
+from cae_keras.compare.floor import (
+    FLOOR,
+    choose,
+    meets_quality_floor,
+    pca_errors,
+    quality_floor_table,
+)
+from cae_keras.compare.front import dominators, front, place_on_front
+from cae_keras.compare.statistics import interval
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
-from cae_keras.floor import FLOOR, choose, floor_table, meets_floor, pca_errors
-from cae_keras.pareto import dominators, front, place_on_front
-from cae_keras.statistics import interval
+from cae_keras.measurements.cost import cost
 
 RATIOS = {"narrow": 1.2, "8 latents": 2.25, "batch norm": 0.9, "Leaky ReLU": 1.1}
 FINE = {"read": [0.96, 0.97], "ssim": [0.91, 0.95], "mse": [0.004, 0.003]}
@@ -100,14 +110,16 @@ class TestFloor:
     def test_every_seed_counts_in_every_part(self, measure, values, ok):
         results = {"a": {**FINE, measure: np.array(values)}}
         expected = {"read": True, "ssim": True, "mse": True, measure: ok}
-        assert meets_floor(results, {"a": 0.005}) == {"a": expected}
+        assert meets_quality_floor(results, {"a": 0.005}) == {"a": expected}
 
     def test_the_table_shows_the_worst_seed_and_what_is_missed(self):
-        (row,) = floor_table({"a": {**FINE, "ssim": [0.95, 0.89]}}, {"a": 0.0035})
+        (row,) = quality_floor_table(
+            {"a": {**FINE, "ssim": [0.95, 0.89]}}, {"a": 0.0035}
+        )
         assert list(row.values()) == [
             "a", "96.00%", "0.8900", "0.00400", "0.00350", "SSIM, MSE",
         ]  # fmt: skip
-        (row,) = floor_table({"a": FINE}, {"a": 0.004})
+        (row,) = quality_floor_table({"a": FINE}, {"a": 0.004})
         assert row["misses"] == "nothing"
 
     def test_says_its_thresholds(self):
@@ -190,7 +202,7 @@ def word(number, changes, s, code=64):
     results = made_besides(changes, s)
     results["trade-off"]["code_bytes"] = np.full(3, code)
     (verdict,) = [
-        v for v in judge_claims(results, claims=CHOICES) if v.claim.number == number
+        v for v in judge_claims(results, claims=PROPOSAL) if v.claim.number == number
     ]
     return verdict.word
 
@@ -236,15 +248,15 @@ class TestTableOfChoices:
         results = made_besides()
         noise = np.array([-0.01, 0.0, 0.01])
         results["16 latents"]["read"] = results["baseline"]["read"] + noise
-        (verdict,) = (v for v in judge_claims(results, claims=CHOICES) if v.claim.number == 18)  # fmt: skip
+        (verdict,) = (v for v in judge_claims(results, claims=PROPOSAL) if v.claim.number == 18)  # fmt: skip
         assert verdict.word == "undecided"
 
     def test_numbers_go_on_from_the_ledger(self):
-        assert [claim.number for claim in CHOICES] == list(range(15, 24))
-        assert {claim.chapter for claim in CHOICES} == {"tradeoff"}
+        assert [claim.number for claim in PROPOSAL] == list(range(15, 24))
+        assert {claim.chapter for claim in PROPOSAL} == {"tradeoff"}
 
     def test_the_rule_names_every_threshold(self):
-        for claim in CHOICES:
+        for claim in PROPOSAL:
             for part in claim.parts:
                 for bound in {part.low, part.high} - {0, math.inf, -math.inf}:
                     assert f"{abs(bound):g}" in claim.rule, (claim.number, bound)

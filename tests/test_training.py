@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from cae_keras.baselines import mean_image
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
+from cae_keras.measurements.baselines import mean_image
 from cae_keras.metrics import bce, excess_bce
 from cae_keras.training import one_cycle, train
 

@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 from fake_tasks import Fake, alive, begun, gone, output_into, pids, until
 
-from cae_keras import CAEConfig, Recipe, pools, workers
-from cae_keras.pools import Workers, number_of_workers
+from cae_keras import CAEConfig, Recipe
 from cae_keras.progress import progress_bar
-from cae_keras.store import Store, task_key
-from cae_keras.tasks import Training
-from cae_keras.workers import complete
+from cae_keras.study import pools, workers
+from cae_keras.study.pools import Workers, number_of_workers
+from cae_keras.study.store import Store, task_key
+from cae_keras.study.tasks import Training
+from cae_keras.study.workers import complete
 
 RECIPE = Recipe(images=128, epochs=2)
 REAL = [Training(CAEConfig(filters=(4, 8), latent_dim=4), RECIPE, s) for s in (0, 1)]
@@ -32,7 +33,8 @@ import multiprocessing, os, sys
 from pathlib import Path
 import loky
 import cae_keras
-from cae_keras import __main__ as command_line, pools, workers
+from cae_keras import __main__ as command_line
+from cae_keras.study import pools, workers
 from fake_tasks import Fake
 
 folder = Path(sys.argv[1])
@@ -434,7 +436,7 @@ class TestTheBackend:
     ):
         monkeypatch.setenv("CAE_BACKEND", "ray")
         monkeypatch.setitem(sys.modules, "ray", None)
-        monkeypatch.delitem(sys.modules, "cae_keras.ray_pool", raising=False)
+        monkeypatch.delitem(sys.modules, "cae_keras.study.ray", raising=False)
         with pytest.raises(ValueError, match=r'pip install "ray>=') as error:
             complete([Fake("never", tmp_path)], tiny)
         assert "\n" not in str(error.value)

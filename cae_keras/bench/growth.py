@@ -12,7 +12,7 @@ import numpy as np
 
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
-from cae_keras.study import run
+from cae_keras.study.study import run
 
 
 class Timing(NamedTuple):

@@ -16,8 +16,8 @@ from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
 from cae_keras.images import to_float
 from cae_keras.metrics import bce
-from cae_keras.pools import deaf_to_ctrl_c
 from cae_keras.progress import progress_bar
+from cae_keras.study.pools import deaf_to_ctrl_c
 from cae_keras.training import train
 
 BATCH, EPOCHS = 32, 20  # of the published recipe

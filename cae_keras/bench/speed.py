@@ -20,7 +20,7 @@ from cae_keras.bench.startup import startup_seconds
 from cae_keras.bench.summary import summary
 from cae_keras.bench.turns import Contender, in_turns
 from cae_keras.data import Mnist
-from cae_keras.machine import machine
+from cae_keras.deploy.machine import machine
 from cae_keras.progress import progress_bar
 
 WINDOW = 1.5  # seconds a turn; many short ones, as two threads run unevenly

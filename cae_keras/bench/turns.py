@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing import connection
 
 from cae_keras.data import Mnist
-from cae_keras.pools import deaf_to_ctrl_c
+from cae_keras.study.pools import deaf_to_ctrl_c
 from cae_keras.training import keep_memory
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -1,0 +1,1 @@
+"""What results say: intervals over seeds, comparisons, claims and their verdicts, fronts."""

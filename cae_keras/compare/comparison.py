@@ -1,0 +1,179 @@
+"""A variant against the baseline, seed by seed, for every measure of the study.
+
+`results` is what `measure` returns: `{configuration: {measure: one value a seed}}`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cae_keras.compare.statistics import Interval, interval, relative_change
+from cae_keras.compare.text import DECIBELS, PERCENT, PLAIN, POINTS, Unit, in_unit
+
+Results = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A measure: its name in a table, and how a change of it is shown.
+
+    Args:
+        label: What a reader calls it.
+        unit: Unit of a change. `PERCENT` stands for a relative change, every other one
+            for a difference.
+        exact: Whether it follows from the configuration alone, the same for all seeds.
+        form: How one value is written, its spread alike.
+    """
+
+    label: str
+    unit: Unit = PERCENT
+    exact: bool = False
+    form: str = "{:.5f}"
+
+
+QUANTITIES = {
+    "bce": Quantity("BCE"),
+    "excess_bce": Quantity("excess BCE"),
+    "mse": Quantity("MSE"),
+    "psnr": Quantity("PSNR (dB)", DECIBELS, form="{:.2f}"),
+    "ssim": Quantity("SSIM", PLAIN, form="{:.4f}"),
+    "read": Quantity("read right", POINTS, form="{:.2%}"),
+    "sharpness": Quantity("sharpness", form="{:.3f}"),
+    "roughness": Quantity("roughness", form="{:.3f}"),
+    "last_gain": Quantity("gain of the last epoch", POINTS, form="{:.2%}"),
+    "seconds": Quantity("seconds to train", form="{:.0f}"),
+    "parameters": Quantity("parameters", exact=True, form="{:,.0f}"),
+    "all_parameters": Quantity(
+        "parameters with moving statistics", exact=True, form="{:,.0f}"
+    ),
+    "macs": Quantity("MACs", exact=True, form="{:,.0f}"),
+    "code_bytes": Quantity("bytes of a code", exact=True, form="{:,.0f}"),
+    "compression": Quantity("compression", exact=True, form="{:.3g} ×"),
+    "saved_bytes": Quantity("bytes of the file", exact=True, form="{:,.0f}"),
+    "encode": Quantity("encode (ms)", form="{:.2f}"),
+    "decode": Quantity("decode (ms)", form="{:.2f}"),
+    "both": Quantity("both (ms)", form="{:.2f}"),
+    "throughput": Quantity("images a second", form="{:,.0f}"),
+    "memory": Quantity("peak memory, one image (MB)", form="{:.1f}"),
+    "batch_memory": Quantity("peak memory, 256 images (MB)", form="{:.1f}"),
+}
+
+
+def known(measure: str) -> Quantity:
+    """Returns what is known of a measure: its name in a table, its unit, its form.
+
+    Raises:
+        ValueError: If there is no such measure.
+
+    Example:
+        >>> known("ssim").label
+        'SSIM'
+    """
+    if measure not in QUANTITIES:
+        raise ValueError(
+            f"measure={measure!r}: it must be one of {', '.join(map(repr, QUANTITIES))}"
+        )
+    return QUANTITIES[measure]
+
+
+def measured(results: Results, name: str, measure: str) -> np.ndarray:
+    """Returns what was measured of one configuration, whatever the measure.
+
+    Raises:
+        ValueError: If the configuration or the measure is missing.
+
+    Example:
+        >>> measured({"baseline": {"own": [0.3, 0.4]}}, "baseline", "own")
+        array([0.3, 0.4])
+    """
+    for kind, asked, there in (
+        ("configuration", name, results),
+        ("measure", measure, results.get(name, {})),
+    ):
+        if asked not in there:
+            raise ValueError(
+                f"{kind}={asked!r}: the results must have it; they have "
+                f"{', '.join(map(repr, there)) or 'none'}"
+            )
+    return np.asarray(results[name][measure], np.float64)
+
+
+def values(results: Results, name: str, measure: str) -> np.ndarray:
+    """Returns what was measured of one configuration, one value a seed.
+
+    Raises:
+        ValueError: If the configuration or the measure is missing, or a cost differs
+            from seed to seed.
+
+    Example:
+        >>> values({"baseline": {"mse": np.array([0.003, 0.004])}}, "baseline", "mse")
+        array([0.003, 0.004])
+    """
+    found = measured(results, name, measure)
+    if known(measure).exact and np.ptp(found):
+        raise ValueError(
+            f"{measure} of {name!r} is {found.tolist()}: it must not depend on the seed"
+        )
+    return found
+
+
+def change(
+    results: Results, measure: str, variant: str, baseline: str = "baseline"
+) -> np.ndarray:
+    """Returns how a measure changes from the baseline to a variant, seed by seed.
+
+    Returns:
+        One number a seed: ln(variant / baseline) of a measure that is shown in percent,
+        variant − baseline of any other.
+
+    Raises:
+        ValueError: If something is missing, or the two have not the same seeds.
+
+    Example:
+        >>> results = {"baseline": {"ssim": [0.9, 0.8]}, "wide": {"ssim": [0.9, 0.9]}}
+        >>> change(results, "ssim", "wide").round(6)
+        array([0. , 0.1])
+    """
+    after, before = (values(results, name, measure) for name in (variant, baseline))
+    if after.shape != before.shape:
+        raise ValueError(
+            f"{variant!r} has {after.size} seeds, {baseline!r} {before.size}: they "
+            "must have the same"
+        )
+    if known(measure).unit is PERCENT:
+        return relative_change(after, before)
+    return after - before
+
+
+def estimate(changes: np.ndarray, unit: Unit, exact: bool = False) -> Interval:
+    """Returns the mean change with its interval, in the unit in which it is shown.
+
+    Example:
+        >>> estimate(np.log([1.25, 1.25]), PERCENT, exact=True).mean
+        25.0
+    """
+    found = interval(changes)
+    if exact:
+        found = Interval(found.mean, found.mean, found.mean, found.n)
+    return in_unit(found, unit)
+
+
+def effects(results: Results, measure: str = "excess_bce") -> dict[str, Interval]:
+    """Returns how each variant changes a measure, the excess BCE if none is named.
+
+    Returns:
+        `{variant: Interval}` in the order of the results, the baseline left out. A
+        relative change is given as ln(variant / baseline), whose intervals are
+        symmetric; `as_percent` turns it into percent.
+
+    Example:
+        >>> results = {"baseline": {"mse": [2.0, 2.0]}, "wide": {"mse": [1.0, 1.0]}}
+        >>> round(float(np.exp(effects(results, "mse")["wide"].mean)), 6)
+        0.5
+    """
+    return {
+        name: interval(change(results, measure, name))
+        for name in results
+        if name != "baseline"
+    }

@@ -1,0 +1,190 @@
+"""What was measured, as tables for a page, a terminal or a file."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+
+import numpy as np
+from tabulate import tabulate
+
+from cae_keras.compare.comparison import Results, change, estimate, known, values
+from cae_keras.compare.text import show
+
+GROUPS = {  # of measures that are shown together
+    "quality": ("bce", "excess_bce", "mse", "psnr", "ssim", "read"),
+    "cost": ("parameters", "macs", "code_bytes", "seconds"),
+    "sizes": (
+        "parameters", "saved_bytes", "code_bytes", "compression", "macs", "seconds",
+    ),
+    "speed": ("encode", "decode", "both", "throughput", "memory", "batch_memory"),
+    "change": ("excess_bce", "mse", "ssim", "read"),
+}  # fmt: skip
+VERDICT = re.compile(r"\b(holds|fails|undecided)$", re.MULTILINE)
+
+
+class Table(Sequence):
+    """Rows of cells: HTML on a page, plain text in a terminal, Markdown in a file.
+
+    It is a sequence of its rows, `{column: text}`. On a page a line of a cell that ends
+    with a verdict has its colour.
+
+    Args:
+        rows: Rows as mappings, or as sequences of cells: text, or numbers.
+        headers: Names of the columns, if the rows do not bring them.
+        formats: How the numbers of each column are written, such as `".4f"`; without
+            any, integers have commas between thousands, other numbers four digits.
+
+    Example:
+        >>> Table([["narrow", 68769, 0.0039]], ["", "parameters", "MSE"])
+                  parameters     MSE
+        ------  ------------  ------
+        narrow        68,769  0.0039
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping | Sequence],
+        headers: Sequence[str] = (),
+        formats: Sequence[str] = (),
+    ):
+        rows = list(rows)
+        if rows and isinstance(rows[0], Mapping):
+            headers, rows = list(rows[0]), [list(row.values()) for row in rows]
+        formats = formats or [""] * len(headers)
+        self.headers = list(headers)
+        self.rows = [
+            [_written(cell, form) for cell, form in zip(row, formats, strict=True)]
+            for row in rows
+        ]
+        first = rows[0] if rows else headers
+        self.align = ["right" if isinstance(cell, Real) else "left" for cell in first]
+
+    def __getitem__(self, i: int) -> dict[str, str]:
+        return dict(zip(self.headers, self.rows[i], strict=True))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _repr_html_(self) -> str:
+        rows = [list(map(_as_html, row)) for row in self.rows]
+        return self._as("unsafehtml", rows, list(map(_as_html, self.headers)))
+
+    def __repr__(self) -> str:
+        return self._as("simple", self.rows, self.headers)
+
+    def markdown(self) -> str:
+        """Returns the table as GitHub's Markdown."""
+        return self._as("github", self.rows, self.headers)
+
+    def _as(self, form: str, rows: list, headers: list) -> str:
+        return tabulate(
+            rows, headers, form, disable_numparse=True, colalign=self.align or None
+        )
+
+
+def _written(cell, form: str) -> str:
+    if not isinstance(cell, Real):
+        return str(cell)
+    return format(cell, form or ("," if isinstance(cell, Integral) else ".4g"))
+
+
+def _as_html(text: str) -> str:
+    """Returns text as HTML, its lines kept, and no line broken before a % sign."""
+    text = VERDICT.sub(r'<span class="verdict-\1">\1</span>', html.escape(text))
+    return text.replace(" %", "&nbsp;%").replace("\n", "<br>")
+
+
+def summary(results: Results, measures: str | Sequence[str] = "quality") -> Table:
+    """Returns a row a configuration: means over seeds ± their standard deviation.
+
+    Args:
+        results: What was measured, `{configuration: {measure: one value a seed}}`.
+        measures: Which of it, one a column; or the name of one of `GROUPS`.
+
+    Returns:
+        A `Table`. With one seed, or a value that does not depend on it, there is no ±.
+
+    Example:
+        >>> summary({"baseline": {"mse": [0.003, 0.004]}}, ["mse"])
+        configuration    MSE
+        ---------------  -----------------
+        baseline         0.00350 ± 0.00071
+    """
+    return _table(results, measures, "configuration", _mean)
+
+
+def differences(results: Results, measures: str | Sequence[str] = "change") -> Table:
+    """Returns paired changes from the baseline, with their 95 % intervals.
+
+    Args:
+        results: What was measured.
+        measures: As `summary` takes them.
+
+    Returns:
+        A `Table`, one row a variant.
+
+    Example:
+        >>> results = {"baseline": {"ssim": [0.9]}, "wide": {"ssim": [0.95]}}
+        >>> differences(results, ["ssim"])
+        variant    SSIM
+        ---------  -------------------------------
+        wide       +0.0500 (one seed: no interval)
+    """
+    variants = [name for name in results if name != "baseline"]
+    return _table(results, measures, "variant", _change, variants)
+
+
+def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
+    """Returns a row a configuration: medians, and from which to which quartile.
+
+    Times have outliers, all to one side: whatever else the machine did. The median and
+    the quartiles do not mind a few.
+
+    Args:
+        results: What was measured, as `benchmark` returns it.
+        measures: As `summary` takes them.
+
+    Returns:
+        A `Table`. A value that does not vary has no quartiles, and one that could not
+        be measured is a dash.
+
+    Example:
+        >>> medians({"baseline": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, ["both"])
+        configuration    both (ms)
+        ---------------  ----------------
+        baseline         1.20 (1.10–1.50)
+    """
+    return _table(results, measures, "configuration", _quartiles)
+
+
+def _table(results: Results, measures, first: str, write, names=None) -> Table:
+    if isinstance(measures, str):
+        measures = GROUPS[measures]
+    return Table([
+        {first: name, **{known(m).label: write(results, name, m) for m in measures}}
+        for name in (results if names is None else names)
+    ])  # fmt: skip
+
+
+def _quartiles(results: Results, name: str, measure: str) -> str:
+    found, form = values(results, name, measure), known(measure).form.format
+    if not np.isfinite(found).all():
+        return "–"
+    low, median, high = np.percentile(found, (25, 50, 75))
+    if known(measure).exact or len(found) == 1:
+        return form(median)
+    return f"{form(median)} ({form(low)}–{form(high)})"
+
+
+def _mean(results: Results, name: str, measure: str) -> str:
+    found, form = values(results, name, measure), known(measure).form.format
+    if known(measure).exact or len(found) == 1:
+        return form(found[0])
+    mean, spread = form(found.mean()), form(found.std(ddof=1))
+    return f"{mean} ± {spread}".replace("% ±", " ±")
+
+
+def _change(results: Results, name: str, measure: str) -> str:
+    unit, exact = known(measure).unit, known(measure).exact
+    return show(estimate(change(results, measure, name), unit, exact), unit)

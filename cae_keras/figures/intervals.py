@@ -1,0 +1,94 @@
+"""The forest plot: what each change does to a measure, and how sure that is."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cae_keras.compare.statistics import as_percent
+from cae_keras.compare.text import PERCENT, as_text
+from cae_keras.figures.style import BASELINE, GREY, WIDTH, Figure, colors_of, styled
+
+# The first are kept where there is no room for all.
+PERCENT_TICKS = (0, 10, -10, 100, -50, 1000, 5, -5, 30, -20, 300, -90, 2, -2)
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+LINEAR = 0.1  # of the logarithm of a ratio: about 10 %
+
+
+@styled
+def forest(
+    effects: Mapping[str, Mapping[str, object]],
+    xlabel: str,
+    margin: float | None = None,
+) -> Figure:
+    """Draws relative changes with their intervals, one row a variant, in percent.
+
+    Small changes stand on a linear scale, those beyond about 10 % on a logarithmic
+    one, so that a large change leaves the small ones readable.
+
+    Args:
+        effects: For each factor and each of its variants an interval with `mean`,
+            `low`, `high` and `n`, all of ln(variant / baseline). One with infinite
+            ends, as of a single run, is drawn as a hollow point on a dotted line.
+        xlabel: What has changed.
+        margin: Changes smaller than this, also of the logarithm, count as none.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> doubled = SimpleNamespace(mean=np.log(2), low=0.0, high=np.log(4), n=3)
+        >>> forest({"filters": {"narrow": doubled}}, "change of the error").alt
+        'change of the error: narrow +100 % (0 to +300).'
+    """
+    rows = sum(1 + len(variants) for variants in effects.values())
+    figure = Figure(WIDTH, 0.7 + 0.27 * rows, "")
+    axis = figure.subplots()
+    _percent_axis(axis, [i for g in effects.values() for i in g.values()], margin)
+    at, labels, said = 0, {}, []
+    for factor, variants in effects.items():
+        place = {"transform": axis.get_yaxis_transform(), "va": "center"}
+        axis.text(0.01, at, factor, weight="bold", bbox=PAPER, **place)
+        for name, interval in variants.items():
+            at += 1
+            labels[at] = name
+            text = _draw_interval(axis, at, interval, *colors_of([name]))
+            axis.text(1.02, at, text, fontsize=9.5, **place)
+            said.append(f"{name} {text}")
+        at += 1
+    axis.set(ylim=(at - 0.4, -0.6), xlabel=f"{xlabel} (%)")
+    axis.set_yticks(list(labels), labels.values())
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="y", visible=False)
+    none = f" Within ±{as_percent(margin):.3g} % counts as no change." if margin else ""
+    figure.alt = f"{xlabel}: {'; '.join(said)}.{none}"
+    return figure
+
+
+def _percent_axis(axis, intervals: list, margin: float | None):
+    """Makes x an axis of logarithms of ratios, labelled in percent, 0 marked."""
+    ends = [end for i in intervals for end in (i.low, i.mean, i.high)]
+    ends = np.array([end for end in ends if np.isfinite(end)] + [-LINEAR, LINEAR])
+    axis.set_xscale("symlog", linthresh=LINEAR, linscale=0.8)
+    axis.set_xlim(max(1.5 * ends.min(), -3), min(1.3 * ends.max(), 4))
+    scale = axis.xaxis.get_transform().transform
+    left, right = scale(axis.get_xlim())
+    ticks = {}
+    for percent in PERCENT_TICKS:
+        at = scale(np.log1p(percent / 100))
+        room = min([abs(at - scale(other)) for other in ticks], default=np.inf)
+        if left <= at <= right and room > 0.085 * (right - left):
+            ticks[np.log1p(percent / 100)] = f"{percent:+d}".replace("-", "−")
+    ticks[0] = "0"
+    axis.set_xticks(list(ticks), list(ticks.values()))
+    axis.xaxis.minorticks_off()
+    axis.axvline(0, color=BASELINE, lw=1.2)
+    if margin:
+        axis.axvspan(-margin, margin, color=GREY, alpha=0.25, lw=0)
+
+
+def _draw_interval(axis, at: int, interval, color: str) -> str:
+    """Draws one row of a forest plot; returns its numbers in words."""
+    known = bool(np.isfinite([interval.low, interval.high]).all())
+    ends = np.clip([interval.low, interval.high], *axis.get_xlim())
+    axis.plot(ends, [at, at], "-" if known else ":", color=color, marker="|" * known)
+    face = color if known else "white"
+    axis.plot(interval.mean, at, "o", ms=7, color=color, markerfacecolor=face)
+    return as_text(interval, PERCENT)

@@ -1,0 +1,252 @@
+"""Curves, bars and matrices of results: arrays in, a `Figure` out. Draws only."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from cae_keras.figures.style import (
+    BASELINE,
+    GREY,
+    MARKERS,
+    PALETTE,
+    WIDTH,
+    Figure,
+    colors_of,
+    legend_below,
+    mean_and_range,
+    plain_log_ticks,
+    styled,
+)
+
+
+@styled
+def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Figure:
+    """Draws BCE an epoch, and what is above its floor: mean over seeds, band over all.
+
+    Args:
+        histories: For each model a name and the histories of its runs, one a seed.
+        floor: BCE(x, x) of the validation images, which no model can pass.
+
+    Raises:
+        ValueError: If there is no model, or one has no run.
+
+    Example:
+        >>> history = {"loss": (0.3, 0.2), "val_loss": (0.25, 0.15)}
+        >>> loss_curves({"baseline": [history]}, floor=0.1).alt.split(": ")[1]
+        'baseline goes from 0.2500 to 0.1500. The floor is 0.1000.'
+    """
+    if not histories or not all(histories.values()):
+        raise ValueError(f"histories={histories!r}: each model must have a run")
+    figure = Figure(WIDTH, 3.5, "")
+    left, right = figure.subplots(1, 2)
+    handles, said = {}, []
+    for name, color, marker in zip(
+        histories, colors_of(histories), itertools.cycle(MARKERS), strict=False
+    ):
+        training, validation = (
+            np.array([history[kind] for history in histories[name]])
+            for kind in ("loss", "val_loss")
+        )
+        epochs = np.arange(1, validation.shape[1] + 1)
+        left.plot(epochs, training.mean(axis=0), ":", color=color, lw=1.2)
+        handles[name] = _line_and_band(left, validation, color, marker)
+        _line_and_band(right, validation - floor, color, marker)
+        first, last = validation.mean(axis=0)[[0, -1]]
+        said.append(f"{name} goes from {first:.4f} to {last:.4f}")
+    handles["training"] = Line2D([], [], color=GREY, ls=":", lw=1.5)
+    handles[f"floor {floor:.4f}"] = left.axhline(floor, color=GREY, ls="--", lw=1.2)
+    left.set(xlabel="epoch", ylabel="BCE per pixel (nats)", xticks=epochs)
+    right.set(xlabel="epoch", ylabel="validation BCE above the floor", xticks=epochs)
+    right.set_yscale("log")
+    plain_log_ticks(right.yaxis)
+    legend_below(figure, handles)
+    figure.alt = (
+        f"Validation BCE from the first to the last of {len(epochs)} epochs: "
+        f"{'; '.join(said)}. The floor is {floor:.4f}."
+    )
+    return figure
+
+
+@styled
+def curves(
+    x: np.ndarray,
+    by_label: Mapping[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    alt: str,
+    **settings,
+) -> Figure:
+    """Draws lines over a common axis; `settings` are those of `Axes.set`.
+
+    Example:
+        >>> curves([0, 1], {"a line": [0, 1]}, "x", "y", alt="A line.").alt
+        'A line.'
+    """
+    figure = Figure(WIDTH, 3.3, alt)
+    axis = figure.subplots()
+    styles = ("-", "--", "-.", ":")
+    for i, ((label, y), color) in enumerate(
+        zip(by_label.items(), colors_of(by_label), strict=True)
+    ):
+        axis.plot(x, y, styles[i % 4], color=color, label=label)
+    axis.set(xlabel=xlabel, ylabel=ylabel, **settings)
+    if axis.get_yscale() == "log":
+        plain_log_ticks(axis.yaxis)
+    if len(by_label) > 1:
+        axis.legend()
+    return figure
+
+
+@styled
+def error_by_size(
+    sizes: Sequence[int], by_label: Mapping[str, Sequence | Mapping]
+) -> Figure:
+    """Draws mean squared error against the size of a code, on log axes.
+
+    Args:
+        sizes: How many numbers each code has; the ticks of the axis.
+        by_label: A name, and an error for each size, `(sizes,)`, or one for each run
+            and size, `(runs, sizes)`; or, for sizes of its own, a mapping from each
+            size to the error, or to those of several runs. Of several runs the mean
+            is drawn, and a bar from the least to the largest.
+
+    Example:
+        >>> by_label = {"PCA": [0.2, 0.1], "autoencoder": {4: [0.05, 0.07]}}
+        >>> error_by_size([2, 4], by_label).alt.split(": ")[1]
+        'PCA goes from 0.2000 at 2 to 0.1000 at 4; autoencoder has 0.0600 at 4.'
+    """
+    figure = Figure(WIDTH, 3.5, "")
+    axis = figure.subplots()
+    said = []
+    for label, color, marker in zip(
+        by_label, colors_of(by_label), itertools.cycle(MARKERS), strict=False
+    ):
+        errors = by_label[label]
+        if not isinstance(errors, Mapping):
+            errors = dict(zip(sizes, np.asarray(errors).T, strict=True))
+        runs = list(errors.values())
+        look = {"marker": marker, "markersize": 5, "color": color, "label": label}
+        mean_and_range(axis, list(errors), runs, **look)
+        ends = [f"{np.mean(e):.4f} at {size}" for size, e in errors.items()]
+        change = f"goes from {ends[0]} to {ends[-1]}" if ends[1:] else f"has {ends[0]}"
+        said.append(f"{label} {change}")
+    axis.set(xscale="log", yscale="log", xlabel="numbers kept of each image")
+    axis.set_ylabel("mean squared error per pixel")
+    axis.set_xticks(sizes, [str(size) for size in sizes])
+    axis.xaxis.minorticks_off()
+    plain_log_ticks(axis.yaxis)
+    axis.legend()
+    figure.alt = f"Mean squared error by numbers kept: {'; '.join(said)}."
+    return figure
+
+
+@styled
+def bars(labels: Sequence[str], values: np.ndarray, xlabel: str, ylabel: str) -> Figure:
+    """Draws one bar a label, and the mean as a line.
+
+    Example:
+        >>> bars(["0", "1"], [0.1, 0.2], "digit", "error").alt
+        'error by digit: least for 0 (0.1000), largest for 1 (0.2000).'
+    """
+    values = np.asarray(values)
+    low, high = labels[int(values.argmin())], labels[int(values.argmax())]
+    alt = (
+        f"{ylabel} by {xlabel}: least for {low} ({values.min():.4f}), "
+        f"largest for {high} ({values.max():.4f})."
+    )
+    figure = Figure(WIDTH, 2.9, alt)
+    axis = figure.subplots()
+    axis.bar(labels, values, color=PALETTE[0], width=0.7)
+    axis.axhline(
+        values.mean(),
+        color=BASELINE,
+        ls="--",
+        lw=1.2,
+        label=f"mean {values.mean():.4f}",
+    )
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.grid(axis="x", visible=False)
+    axis.legend()
+    return figure
+
+
+@styled
+def latent_use(latents: np.ndarray) -> Figure:
+    """Draws how latents are used: the spread of each, and how they correlate.
+
+    Args:
+        latents: `(n, latent_dim)`.
+
+    Example:
+        >>> latent_use(np.array([[0.0, 2.0], [2.0, 0.0]])).alt.split("Right: ")[1]
+        'their correlations are 1.00 in size on average, 1.00 at most.'
+    """
+    spread = latents.std(axis=0)
+    order = spread.argsort()[::-1]
+    correlation = np.corrcoef(latents[:, order], rowvar=False)
+    off = np.abs(correlation[~np.eye(len(order), dtype=bool)])
+    alt = (
+        f"Left: the standard deviations of the {len(order)} latents lie between "
+        f"{spread.min():.2f} "
+        f"and {spread.max():.2f}. Right: their correlations are {off.mean():.2f} in "
+        f"size on average, {off.max():.2f} at most."
+    )
+    figure = Figure(WIDTH, 3.1, alt)
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    left.bar(range(len(order)), spread[order], color=PALETTE[0])
+    left.set(
+        xlabel="latent, by its spread", ylabel="standard deviation", ylim=(0, None)
+    )
+    shown = right.imshow(correlation, cmap="PuOr", vmin=-1, vmax=1)
+    right.set(xlabel="latent", ylabel="latent")
+    right.grid(visible=False)
+    figure.colorbar(shown, ax=right, label="correlation", shrink=0.9)
+    return figure
+
+
+def _line_and_band(axis, values: np.ndarray, color: str, marker: str) -> Line2D:
+    """Draws the mean of `(runs, epochs)`, and a band over all if there are several."""
+    epochs = np.arange(1, values.shape[1] + 1)
+    mean = values.mean(axis=0)
+    (line,) = axis.plot(epochs, mean, color=color, marker=marker, markersize=4)
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axis.fill_between(epochs, low, high, color=color, alpha=0.2, lw=0)
+    return line
+
+
+@styled
+def measured_and_expected(
+    panels: Mapping[str, tuple[Sequence, Sequence, Sequence]], ylabel: str
+) -> Figure:
+    """Draws measured values as dots, and what was expected as a line, panel by panel.
+
+    Args:
+        panels: For each label of an x axis: x, what was measured, what was expected.
+        ylabel: The label of the y axis, which all panels share.
+
+    Example:
+        >>> measured_and_expected({"workers": ([1, 2], [4, 3], [4, 2])}, "seconds").alt
+        'seconds measured (expected), by workers: 1: 4.0 (4.0), 2: 3.0 (2.0).'
+    """
+    figure = Figure(WIDTH, 2.9, "")
+    said = []
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (xlabel, (x, measured, expected)) in zip(
+        axes, panels.items(), strict=True
+    ):
+        dots = axis.plot(x, measured, "o", color=PALETTE[0])[0]
+        line = axis.plot(x, expected, "--", color=GREY, lw=1.5)[0]
+        axis.set_xlabel(xlabel)
+        axis.set_xticks(x, [f"{value:,}" for value in x])
+        values = zip(x, measured, expected, strict=True)
+        said.append(
+            f"{xlabel}: " + ", ".join(f"{a:,}: {b:.1f} ({c:.1f})" for a, b, c in values)
+        )
+    axes[0].set_ylabel(ylabel)
+    axes[0].set_ylim(bottom=0)  # at last: a limit set before stops the others growing
+    legend_below(figure, {"measured": dots, "expected": line})
+    figure.alt = f"{ylabel} measured (expected), by {'; by '.join(said)}."
+    return figure

@@ -1,0 +1,268 @@
+"""Pictures of digits and of what becomes of them: arrays in, a `Figure` out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.patches import FancyArrowPatch
+
+from cae_keras.config import positive_int
+from cae_keras.figures.style import GREY, WIDTH, Figure, styled
+
+
+@styled
+def digits(
+    images: np.ndarray,
+    titles: Sequence[str] = (),
+    columns: int = 10,
+    alt: str = "",
+    **limits,
+) -> Figure:
+    """Draws images side by side, white ink on black as they are stored.
+
+    Args:
+        images: `(n, height, width, 1)`.
+        titles: A short text above each image.
+        columns: Images in a row.
+        alt: What is to be seen.
+        **limits: `cmap`, `vmin`, `vmax`, where the images are no grey pictures in
+            [0, 1].
+
+    Raises:
+        ValueError: If `columns` is no positive integer.
+
+    Example:
+        >>> digits(np.zeros((3, 28, 28, 1))).alt
+        '3 images of handwritten digits.'
+    """
+    rows = -(-len(images) // positive_int("columns", columns))
+    height = WIDTH / columns * (1.3 if titles else 1.05) * rows
+    figure = Figure(
+        WIDTH, height, alt or f"{len(images)} images of handwritten digits."
+    )
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image[..., 0], **{"cmap": "gray", "vmin": 0, "vmax": 1, **limits})
+        if titles:
+            axis.set_title(titles[i], fontsize=8.5 if columns > 6 else 10)
+    return figure
+
+
+@styled
+def reconstructions(
+    originals: np.ndarray, by_model: Mapping[str, np.ndarray], alt: str = ""
+) -> Figure:
+    """Draws digits, what each model makes of them, and where it errs, on one scale.
+
+    Args:
+        originals: `(n, 28, 28, 1)`, floats in [0, 1].
+        by_model: A name, and reconstructions of the same shape, for each model.
+        alt: What is to be seen; without it, the errors of each model.
+
+    Raises:
+        ValueError: If there is no model, or shapes differ.
+
+    Example:
+        >>> x = np.ones((1, 28, 28, 1))
+        >>> reconstructions(x, {"half": x / 2}).alt.split("half: ")[1]
+        'mean squared error 0.2500, the worst 0.2500.'
+    """
+    if not by_model:
+        raise ValueError("by_model is empty: it must name at least one model")
+    for name, x_hat in by_model.items():
+        if x_hat.shape != originals.shape:
+            raise ValueError(
+                f"{name} has shape {x_hat.shape}: it must be {originals.shape}, that "
+                "of the originals"
+            )
+    errors = {
+        name: ((x_hat - originals) ** 2).mean(axis=(1, 2, 3))
+        for name, x_hat in by_model.items()
+    }
+    said = "; ".join(
+        f"{name}: mean squared error {e.mean():.4f}, the worst {e.max():.4f}"
+        for name, e in errors.items()
+    )
+    n, rows = len(originals), 1 + 2 * len(by_model)
+    figure = Figure(
+        WIDTH,
+        (WIDTH - 2) / n * rows * 1.06 + 0.22 * len(by_model),
+        alt or f"{n} digits and their reconstructions. {said}.",
+    )
+    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
+    axes = figure.subplots(rows, n, squeeze=False)
+    _picture_row(axes[0], originals, "original")
+    for i, (name, x_hat) in enumerate(by_model.items()):
+        _picture_row(axes[1 + 2 * i], x_hat, name)
+        shown = _picture_row(
+            axes[2 + 2 * i], x_hat - originals, "error", cmap="PuOr", vmin=-1
+        )
+        for axis, error in zip(axes[2 + 2 * i], errors[name], strict=True):
+            axis.set_xlabel(f"{error:.4f}", fontsize=8.5, labelpad=2)
+    bar = figure.colorbar(
+        shown, ax=axes, shrink=0.5, aspect=20, fraction=0.04, pad=0.01, ticks=(-1, 0, 1)
+    )
+    bar.set_ticklabels(["ink\nlost", "0", "ink\nadded"], fontsize=8.5)
+    return figure
+
+
+@styled
+def rows(
+    by_label: Mapping[str, np.ndarray], titles: Sequence[str] = (), alt: str = ""
+) -> Figure:
+    """Draws labelled rows of images, such as two ways from one digit to another.
+
+    Args:
+        by_label: For each row a label and its images, `(n, height, width, 1)` in
+            [0, 1].
+        titles: A short text above each column.
+        alt: What is to be seen.
+
+    Example:
+        >>> rows({"pixels": np.zeros((8, 28, 28, 1))}).alt
+        'Rows of 8 images: pixels.'
+    """
+    n = max(map(len, by_label.values()))
+    height = WIDTH / (n + 1.2) * len(by_label) * 1.06 + (0.35 if titles else 0.1)
+    figure = Figure(WIDTH, height, alt or f"Rows of {n} images: {', '.join(by_label)}.")
+    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
+    axes = figure.subplots(len(by_label), n, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, (label, images) in zip(axes, by_label.items(), strict=True):
+        _picture_row(row[: len(images)], images, label)
+    for axis, title in zip(axes[0], titles, strict=False):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+@styled
+def overview(
+    image: np.ndarray,
+    encoded: Sequence[np.ndarray],
+    latents: np.ndarray,
+    decoded: Sequence[np.ndarray],
+    x_hat: np.ndarray,
+) -> Figure:
+    """Draws one digit on its way through an autoencoder, layer by layer.
+
+    Args:
+        image: `(28, 28, 1)`.
+        encoded: What each layer of the encoder makes of it, `(side, side, filters)`.
+        latents: `(latent_dim,)`.
+        decoded: The same for the decoder.
+        x_hat: `(28, 28, 1)`.
+
+    Example:
+        >>> x, maps, latents = np.ones((28, 28, 1)), [np.ones((14, 14, 8))], np.ones(4)
+        >>> overview(x, maps, latents, maps, x).alt[:46]
+        'A digit goes 28×28×1 → 14×14×8 → 4 numbers, an'
+    """
+    error = ((image - x_hat) ** 2).mean()
+    sizes = " → ".join(
+        f"{m.shape[0]}×{m.shape[1]}×{m.shape[2]}" for m in (image, *encoded)
+    )
+    alt = (
+        f"A digit goes {sizes} → {len(latents)} numbers, and back to an image; "
+        f"mean squared error {error:.4f}."
+    )
+    figure = Figure(WIDTH * 1.3, 2.3, alt)
+    figure.set_layout_engine("none")
+    maps = [image, *encoded, None, *decoded, x_hat]  # None: the latents
+    step = 1 / len(maps)
+    for i, feature_map in enumerate(maps):
+        centre = (i + 0.5) * step
+        if feature_map is None:
+            _strip(figure, latents, centre)
+            label = f"{len(latents)}\nlatents"
+        else:
+            side, _, filters = feature_map.shape
+            _stack(figure, feature_map, centre, step * (0.3 + 0.6 * side / 28))
+            label = f"{side}×{side}" + (f"\n× {filters}" if filters > 1 else "\n")
+        figure.text(centre, 0.02, label, ha="center", va="bottom", fontsize=9)
+    middle = (len(encoded) + 1.5) * step
+    _arrow(figure, 0.01, middle - 0.03, "encoder")
+    _arrow(figure, middle + 0.03, 0.99, "decoder")
+    return figure
+
+
+def _strip(figure: Figure, latents: np.ndarray, centre: float):
+    """Draws latents as a column of colours."""
+    axis = figure.add_axes((centre - 0.012, 0.16, 0.024, 0.68))
+    top = abs(latents).max()
+    axis.imshow(latents[:, None], cmap="PuOr", aspect="auto", vmin=-top, vmax=top)
+    axis.set_axis_off()
+
+
+def _arrow(figure: Figure, start: float, end: float, name: str):
+    """Draws an arrow along the upper edge, with a name on it."""
+    arrow = FancyArrowPatch(
+        (start, 0.94), (end, 0.94), arrowstyle="-|>", mutation_scale=12, color=GREY
+    )
+    figure.add_artist(arrow)
+    at = ((start + end) / 2, 0.94)
+    figure.text(*at, name, ha="center", va="center", backgroundcolor="white")
+
+
+def _stack(figure: Figure, feature_map: np.ndarray, centre: float, width: float):
+    """Draws up to three of a layer's most active feature maps, one behind the other."""
+    strongest = feature_map.std(axis=(0, 1)).argsort()[::-1][:3]
+    aspect = figure.get_figwidth() / figure.get_figheight()
+    shift = width * 0.16 if len(strongest) > 1 else 0
+    for depth, channel in reversed(list(enumerate(strongest))):
+        offset = shift * (depth - (len(strongest) - 1) / 2)
+        axis = figure.add_axes(
+            (
+                centre - width / 2 + offset,
+                0.52 + (offset - width / 2) * aspect,
+                width,
+                width * aspect,
+            )
+        )
+        axis.imshow(feature_map[..., channel], cmap="gray")
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+        axis.spines[:].set(visible=True, color="white", lw=1)
+
+
+def _picture_row(
+    axes, images: np.ndarray, label: str, cmap: str = "gray", vmin: float = 0
+):
+    """Fills one row of a picture table; returns the last image, for a colour bar."""
+    for axis, image in zip(axes, images, strict=True):
+        shown = axis.imshow(image[..., 0], cmap=cmap, vmin=vmin, vmax=1)
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+        axis.spines[:].set_visible(False)
+        axis.set_axis_on()
+    axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
+    return shown
+
+
+def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
+    """Draws the picture that stands for the book where a link to it is shown.
+
+    It is 1,200 × 630 pixels when saved with 100 dots an inch.
+
+    Args:
+        title: What stands above.
+        rows: For each label images, `(n, 28, 28, 1)`, the same number in each row.
+
+    Example:
+        >>> card("A book", {"original": np.zeros((3, 28, 28, 1))}).alt
+        'A book. Digits, row by row: original.'
+    """
+    figure = Figure(12, 6.3, f"{title}. Digits, row by row: {', '.join(rows)}.")
+    figure.set_layout_engine("none")
+    figure.set_facecolor("black")
+    figure.text(0.04, 0.93, title, color="white", fontsize=27, va="top")
+    height = 0.78 / len(rows)
+    for i, (label, images) in enumerate(rows.items()):
+        bottom = 0.78 - (i + 1) * height + 0.03
+        figure.text(0.04, bottom + height / 2, label, color="white", fontsize=19)
+        strip = np.concatenate(list(images[..., 0]), axis=1)
+        axis = figure.add_axes((0.24, bottom, 0.74, height))
+        axis.imshow(strip, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.axis("off")
+    return figure

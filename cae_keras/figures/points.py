@@ -1,0 +1,178 @@
+"""Figures that hold configurations against each other, over a cost or a setting."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from cae_keras.compare.front import front as pareto_front
+from cae_keras.figures.labels import place_names
+from cae_keras.figures.style import (
+    GREY,
+    MARKERS,
+    WIDTH,
+    Figure,
+    colors_of,
+    legend_below,
+    mean_and_range,
+    plain_log_ticks,
+    styled,
+)
+
+DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white"}
+
+
+@styled
+def quality_by_cost(
+    results: Mapping[str, Mapping[str, np.ndarray]],
+    cost: str,
+    measure: str,
+    xlabel: str,
+    ylabel: str,
+    fit: bool = False,
+    front: bool = False,
+) -> Figure:
+    """Draws what each configuration costs and how well it does, on log axes.
+
+    Args:
+        results: For each configuration its measures, `{measure: (runs,)}`.
+        cost: The measure along x: its median, and a bar from quartile to quartile.
+        measure: The measure along y, of which less is better; a bar goes from the
+            least to the largest run.
+        xlabel: What x is, with its unit.
+        ylabel: The same for y.
+        fit: Whether to draw the least-squares line through the means; its slope is the
+            exponent of a power law.
+        front: Whether to draw the Pareto front: all that no other dominates.
+
+    Raises:
+        ValueError: If a line is asked for, and all costs are the same.
+
+    Example:
+        >>> results = {
+        ...     "narrow": {"parameters": [100], "mse": [0.4]},
+        ...     "wide": {"parameters": [400], "mse": [0.2]},
+        ... }
+        >>> labels = ("parameters", "error")
+        >>> quality_by_cost(results, "parameters", "mse", *labels, fit=True).alt
+        'error by parameters: narrow 0.4 at 100; wide 0.2 at 400. The slope is -0.50.'
+    """
+    figure = Figure(WIDTH, 4.0, "")
+    axis = figure.subplots()
+    x, y = (
+        np.array([average(result[kind]) for result in results.values()])
+        for kind, average in ((cost, np.median), (measure, np.mean))
+    )
+    for name, color in zip(results, colors_of(results), strict=True):
+        costs, values = results[name][cost], results[name][measure]
+        mean_and_range(axis, [np.median(costs)], [values], color=color, **DOT)
+        quartiles = np.percentile(costs, (25, 75))
+        axis.plot(quartiles, 2 * [np.mean(values)], color=color)
+    axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    axis.margins(0.12)
+    places = zip(results, x, y, strict=True)
+    said = [f"{name} {value:.3g} at {_plain(at)}" for name, at, value in places]
+    figure.alt = f"{ylabel} by {xlabel}: {'; '.join(said)}."
+    if fit:
+        figure.alt += f" The slope is {_draw_fit(axis, x, y, cost):.2f}."
+    if front:
+        best = [list(results)[i] for i in _draw_front(axis, x, y)]
+        figure.alt += f" On the Pareto front: {', '.join(best)}."
+    plain_log_ticks(axis.xaxis)
+    plain_log_ticks(axis.yaxis)
+    place_names(axis, list(results), x, y)
+    return figure
+
+
+@styled
+def sweep(
+    by_label: Mapping[str, Mapping[float, np.ndarray]],
+    xlabel: str,
+    ylabel: str,
+    cap: float = np.inf,
+) -> Figure:
+    """Draws a measure against a setting that was swept, such as the learning rate.
+
+    Args:
+        by_label: For each line a name, and for each setting the values of its runs.
+        xlabel: What was swept.
+        ylabel: What was measured.
+        cap: A run above this, or without a finite value, has diverged. It is no part
+            of the mean, and counted at the upper edge instead.
+
+    Example:
+        >>> by_rate = {0.001: [0.2, 0.4], 0.1: [0.1, np.nan]}
+        >>> sweep({"baseline": by_rate}, "rate", "error").alt
+        'error by rate: baseline is least at 0.1 (0.1); diverged: 1 of 2 at 0.1.'
+    """
+    figure = Figure(WIDTH, 3.7, "")
+    axis = figure.subplots()
+    axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    axis.margins(y=0.1 + 0.06 * len(by_label))
+    handles, said = {}, []
+    for i, (label, color) in enumerate(zip(by_label, colors_of(by_label), strict=True)):
+        kept, diverged = _split(by_label[label], cap)
+        look = {"color": color, "marker": MARKERS[i % len(MARKERS)], "markersize": 5}
+        handles[label] = mean_and_range(axis, list(kept), list(kept.values()), **look)
+        edge = axis.get_xaxis_transform()
+        for x, count in diverged.items():
+            look = {"color": color, "ha": "center", "va": "top", "transform": edge}
+            axis.text(x, 0.99 - 0.08 * i, f"↑ {count}", fontsize=9, **look)
+        said.append(f"{label} {_words(kept, diverged)}")
+    if axis.texts:
+        handles["↑ diverged"] = Line2D([], [], ls="")
+    plain_log_ticks(axis.xaxis)
+    plain_log_ticks(axis.yaxis)
+    legend_below(figure, handles)
+    figure.alt = f"{ylabel} by {xlabel}: {'. '.join(said)}."
+    return figure
+
+
+def _plain(cost: float) -> str:
+    """Writes a cost with three digits, or all before the point."""
+    return f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
+
+
+def _draw_fit(axis, x: np.ndarray, y: np.ndarray, cost: str) -> float:
+    """Draws the least-squares line of the logarithms; returns its slope."""
+    if np.ptp(x) == 0:
+        raise ValueError(f"cost={cost!r}: a line needs costs that differ")
+    slope, offset = np.polyfit(np.log(x), np.log(y), 1)
+    ends = np.array([x.min(), x.max()])
+    look = {"color": GREY, "lw": 1.4, "zorder": 1}
+    label = f"slope {slope:.2f}".replace("-", "−")
+    axis.plot(ends, np.exp(offset) * ends**slope, "--", label=label, **look)
+    axis.legend()
+    return slope
+
+
+def _draw_front(axis, x: np.ndarray, y: np.ndarray) -> list[int]:
+    """Draws the Pareto front as steps; returns who is on it, the cheapest first."""
+    best = pareto_front(x, y)
+    steps = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])
+    axis.plot(*steps.T, color=GREY, lw=1.4, zorder=1, label="Pareto front")
+    axis.legend()
+    return best
+
+
+def _split(by_setting: Mapping, cap: float) -> tuple[dict, dict]:
+    """Splits runs into those that held, and words on how many diverged."""
+    kept, diverged = {}, {}
+    for setting, runs in sorted(by_setting.items()):
+        runs = np.atleast_1d(runs)
+        held = runs[np.isfinite(runs) & (runs <= cap)]
+        if len(held):
+            kept[setting] = held
+        if len(held) < len(runs):
+            diverged[setting] = f"{len(runs) - len(held)} of {len(runs)}"
+    return kept, diverged
+
+
+def _words(kept: Mapping, diverged: Mapping) -> str:
+    """Says where the mean is least, and where runs diverged."""
+    words = "has no run that held"
+    if kept:
+        best = min(kept, key=lambda setting: np.mean(kept[setting]))
+        words = f"is least at {best:g} ({np.mean(kept[best]):.4g})"
+    where = ", ".join(f"{count} at {setting:g}" for setting, count in diverged.items())
+    return f"{words}; diverged: {where}" if where else words

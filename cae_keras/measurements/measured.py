@@ -1,0 +1,45 @@
+"""All that is measured of one run: its reconstructions, its curve, its costs."""
+
+import numpy as np
+
+from cae_keras.images import to_float
+from cae_keras.measurements.cost import cost
+from cae_keras.measurements.curves import last_gain, roughness
+from cae_keras.measurements.reader import Reader
+from cae_keras.metrics import bce_floor, quality, sharpness
+from cae_keras.training import Run, one_thread
+
+
+def measure_run(
+    run: Run, reader: Reader, x: np.ndarray, y: np.ndarray, x_val: np.ndarray
+) -> dict[str, float]:
+    """Measures a run on images that it was not trained on, on one torch thread.
+
+    Args:
+        run: The trained network.
+        reader: The classifier that reads its reconstructions.
+        x: Images, `(n, 28, 28, 1)`.
+        y: Their labels, `(n,)`.
+        x_val: The images that the run was validated on; their floor is that of its
+            curve.
+
+    Returns:
+        What `cae_keras.study.study.measure` lists.
+
+    Raises:
+        ValueError: If the run has diverged, or had fewer than three epochs.
+    """
+    with one_thread():
+        x = to_float(x)
+        x_hat = run.reconstruct(x)
+        curve = run.history["val_loss"], bce_floor(x_val)
+        values = {
+            **quality(x, x_hat),
+            "sharpness": sharpness(x, x_hat),
+            "read": reader.share_right(x_hat, y),
+            "roughness": roughness(*curve),
+            "last_gain": last_gain(*curve),
+            "seconds": sum(run.history["seconds"]),
+            **cost(run.config),
+        }
+    return {name: float(value) for name, value in values.items()}

@@ -1,0 +1,170 @@
+"""The machine reader: a classifier of original digits, which judges reconstructions.
+
+A measure of pixels does not tell whether a blurred 4 is still a 4. Somebody who knows
+digits, and has never seen a reconstruction, does.
+"""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import keras
+import numpy as np
+from keras import layers
+
+from cae_keras.config import IMAGE_SHAPE, Recipe
+from cae_keras.data import Mnist
+from cae_keras.fast import Batches, FusedAdam
+from cae_keras.images import to_float
+from cae_keras.progress import progress_bar
+from cae_keras.training import (
+    VALIDATION_BATCH,
+    check_run,
+    keep_memory,
+    one_cycle,
+    one_thread,
+)
+
+CLASSES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A trained reader: what was asked, and what came of it.
+
+    Args:
+        recipe: Its budget.
+        seed: The random seed.
+        history: One value an epoch of `loss` and `val_loss`: cross-entropy of the
+            labels, in nats.
+        weights: In the order of `model.get_weights()`.
+    """
+
+    recipe: Recipe
+    seed: int
+    history: dict[str, tuple[float, ...]]
+    weights: tuple[np.ndarray, ...]
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The trained model."""
+        model = build_reader()
+        model.set_weights(self.weights)
+        return model
+
+    def read(self, images: np.ndarray) -> np.ndarray:
+        """Returns the most likely digit of each image, uint8 `(n,)`."""
+        probabilities = self.model.predict(
+            to_float(images), batch_size=VALIDATION_BATCH, verbose=0
+        )
+        return probabilities.argmax(axis=1).astype(np.uint8)
+
+    def share_right(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Returns the share of images which are read as their label says.
+
+        Raises:
+            ValueError: If there are not as many labels as images.
+        """
+        labels = np.asarray(labels)
+        if labels.shape != (len(images),):
+            raise ValueError(
+                f"labels has shape {labels.shape}: it must be ({len(images)},), one "
+                "for each image"
+            )
+        return float(np.mean(self.read(images) == labels))
+
+    def __getstate__(self):  # without the model, which the weights make again
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def build_reader() -> keras.Model:
+    """Builds the reader: three strided convolutions, and two dense layers.
+
+    Dropout keeps it from leaning on few pixels.
+
+    Input shape:
+        `(n, 28, 28, 1)`, float32 in [0, 1].
+
+    Output shape:
+        `(n, 10)`, the probability of each digit, from a softmax.
+
+    Returns:
+        A `keras.Model` named `reader`.
+
+    References:
+        LeCun et al., Gradient-based learning applied to document recognition (1998),
+        doi:10.1109/5.726791; Springenberg et al., Striving for Simplicity (2015),
+        arXiv:1412.6806, for strides instead of pooling
+
+    Example:
+        >>> build_reader().output_shape
+        (None, 10)
+    """
+    images = keras.Input(IMAGE_SHAPE, name="images")
+    x = images
+    for i, filters in enumerate((32, 64, 64)):
+        x = layers.Conv2D(
+            filters, 3, strides=2, padding="same", activation="relu", name=f"conv{i}"
+        )(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(0.2, name="dropout0")(x)
+    x = layers.Dense(128, activation="relu", name="dense")(x)
+    x = layers.Dropout(0.2, name="dropout1")(x)
+    probabilities = layers.Dense(CLASSES, activation="softmax", name="digits")(x)
+    return keras.Model(images, probabilities, name="reader")
+
+
+def reader_recipe(recipe: Recipe) -> Recipe:
+    """Returns the budget of a build's reader: the same images, at most three epochs.
+
+    Args:
+        recipe: The budget of the autoencoders.
+
+    Example:
+        >>> reader_recipe(Recipe(images=10_000)).epochs
+        3
+    """
+    return Recipe(images=recipe.images, epochs=min(3, recipe.epochs))
+
+
+def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
+    """Trains the reader on original images and their labels, on one torch thread.
+
+    Args:
+        recipe: Its budget, as `reader_recipe` gives it.
+        seed: A non-negative integer; it decides the first weights, the order of the
+            images and what is dropped out.
+        data: Where images and labels come from. The first `recipe.images` of `x_train`
+            are trained on, all of `x_val` validated on; `x_test` is not looked at.
+
+    Returns:
+        A `Reader`.
+
+    Raises:
+        ValueError: If the seed is no non-negative integer, or there are fewer images
+            than the recipe asks for.
+    """
+    check_run(recipe, seed, data)
+    x = to_float(data.x_train[: recipe.images], "x_train")
+    x_val = to_float(data.x_val, "x_val")
+    with one_thread(), progress_bar(recipe.steps, f"the reader, seed {seed}") as bar:
+        keras.utils.set_random_seed(int(seed))
+        model = build_reader()
+        model.compile(
+            FusedAdam(one_cycle(recipe)), loss="sparse_categorical_crossentropy"
+        )
+        labels = data.y_train[: recipe.images]
+        keep_memory()
+        fitted = model.fit(
+            Batches(x, labels, batch_size=recipe.batch_size), epochs=recipe.epochs,
+            shuffle=False, validation_data=(x_val, data.y_val),
+            validation_batch_size=VALIDATION_BATCH, verbose=0,
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_train_batch_end=lambda batch, logs: bar.update()
+                )
+            ],
+        )  # fmt: skip
+    history = {
+        name: tuple(map(float, losses)) for name, losses in fitted.history.items()
+    }
+    return Reader(recipe, int(seed), history, tuple(model.get_weights()))

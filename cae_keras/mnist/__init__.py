@@ -1,0 +1,1 @@
+"""The four official files, and how files of images are read."""

@@ -1,0 +1,172 @@
+"""The study: runs of many configurations and seeds, and what is measured on them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cae_keras.config import CAEConfig, Recipe, get_preset
+from cae_keras.data import Mnist, load_mnist
+from cae_keras.experiments import configurations
+from cae_keras.measurements.reader import Reader, reader_recipe
+from cae_keras.study.store import Store, Task, task_key
+from cae_keras.study.tasks import Measuring, Reading, Training
+from cae_keras.study.workers import complete
+from cae_keras.training import Run, check_run
+
+Runs = dict[str, tuple[Run, ...]]
+Results = dict[str, dict[str, np.ndarray]]
+
+
+def run(
+    *experiments: str | Mapping[str, CAEConfig | tuple[CAEConfig, Recipe]],
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] | None = None,
+    data: Mnist | None = None,
+) -> Runs:
+    """Returns the runs of experiments; what the store lacks is trained, side by side.
+
+    Args:
+        *experiments: Names out of `EXPERIMENTS` or `BEYOND`, or configurations by names
+            of your own; a pair of configuration and recipe has its own budget. Without
+            any, the whole study; the machine reader is then trained beside it.
+        recipe: The budget of all others; without it, that of the build's preset.
+        seeds: Their random seeds; without them, those of the build's preset.
+        data: Where the images come from; without it, `load_mnist()`.
+
+    Returns:
+        For each variant its runs, one a seed.
+
+    Raises:
+        ValueError: If there is no such experiment, or an argument is none that `train`
+            takes; nothing is trained then.
+
+    Example:
+        >>> run("depht")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
+    """
+    data = data or load_mnist()
+    tasks = _tasks(configurations(*experiments), recipe, seeds, data)
+    to_do = _widest_first(tasks)
+    if not experiments:
+        to_do.append(_reading(None, 0, data))
+    found = dict(zip(to_do, complete(to_do, data), strict=True))
+    return {
+        name: tuple(task.result(found[task]) for task in several)
+        for name, several in tasks.items()
+    }
+
+
+def _widest_first(tasks: Mapping[str, Sequence[Training]]) -> list[Training]:
+    """Returns the tasks in an order that leaves no long run to the end."""
+    return sorted(
+        {task for several in tasks.values() for task in several},
+        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
+    )
+
+
+def is_trained(
+    *experiments: str | Mapping[str, CAEConfig | tuple[CAEConfig, Recipe]],
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] | None = None,
+    data: Mnist | None = None,
+) -> bool:
+    """Tells whether the store has all runs that `run` would return; trains nothing.
+
+    A damaged run is set aside and counts as missing.
+
+    Args:
+        *experiments: As `run` takes them, and so all other arguments.
+
+    Raises:
+        ValueError: As `run` does.
+    """
+    data = data or load_mnist()
+    tasks = _tasks(configurations(*experiments), recipe, seeds, data)
+    return all(_kept(task, data) for several in tasks.values() for task in several)
+
+
+def has_reader(data: Mnist | None = None) -> bool:
+    """Tells whether the store has the machine reader of this build; trains nothing."""
+    data = data or load_mnist()
+    return _kept(_reading(None, 0, data), data)
+
+
+def _kept(task: Task, data: Mnist) -> bool:
+    return Store().read(task_key(task, data)) is not None
+
+
+def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Training]]:
+    preset = get_preset()
+    recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe={recipe!r}: it must be a Recipe")
+    if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
+        raise ValueError(f"seeds={seeds!r}: it must be a sequence of distinct integers")
+    tasks = {}
+    for name, variant in variants.items():
+        config, own = variant if isinstance(variant, tuple) else (variant, recipe)
+        for seed in seeds:
+            check_run(own, seed, data)
+        tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
+    return tasks
+
+
+def load_or_train_reader(
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    data: Mnist | None = None,
+) -> Reader:
+    """Returns the machine reader of this build from the store, or trains and keeps it.
+
+    Args:
+        recipe: The budget of the autoencoders it goes with (see `reader_recipe`);
+            without it, that of the build's preset.
+        seed: Its random seed.
+        data: Where the images come from; without it, `load_mnist()`.
+    """
+    data = data or load_mnist()
+    task = _reading(recipe, seed, data)
+    return task.result(*complete([task], data))
+
+
+def _reading(recipe: Recipe | None, seed: int, data: Mnist) -> Reading:
+    recipe = reader_recipe(recipe or get_preset().recipe)
+    check_run(recipe, seed, data)
+    return Reading(recipe, int(seed))
+
+
+def measure(
+    runs: Mapping[str, Sequence[Run]],
+    data: Mnist | None = None,
+    reader: Reader | None = None,
+) -> Results:
+    """Returns what is measured on runs, one value a seed; kept in the store as well.
+
+    Args:
+        runs: Runs by names, as `run` returns them.
+        data: Where the images come from; without it, `load_mnist()`.
+        reader: The machine reader; without it, that of the build.
+
+    Returns:
+        For each name and measure an array of one float a seed. Measured on the test
+        images: `bce`, `excess_bce`, `mse`, `psnr`, `ssim`, `sharpness` and `read`, the
+        share of reconstructions that the reader reads as the right digit. On the
+        validation curve: `roughness` and `last_gain`. Costs: `parameters` (trainable),
+        `all_parameters`, `macs` (of one image), `code_bytes`, and `seconds` to train.
+
+    Raises:
+        ValueError: If a run has diverged, or had fewer than three epochs.
+    """
+    data = data or load_mnist()
+    reader = reader or load_or_train_reader(data=data)
+    tasks = [Measuring(one, reader) for several in runs.values() for one in several]
+    entries = iter(complete(tasks, data))
+    results = {}
+    for name, several in runs.items():
+        values = [next(entries).values for _ in several]
+        results[name] = {
+            what: np.array([of_seed[what] for of_seed in values]) for what in values[0]
+        }
+    return results
