@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]  # of a checkout: where book/ and README.md lie
 IMAGE_SIDE = 28
 IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE, 1)
 ACTIVATIONS = ("relu", "leaky_relu")
+BACKENDS = ("local", "ray")  # where tasks are done: on this machine, on a cluster
 MAX_STRIDED_LAYERS = math.ceil(math.log2(IMAGE_SIDE))  # 28 → 14 → 7 → 4 → 2 → 1
 
 
@@ -261,3 +262,15 @@ def count_from(variable: str) -> int | None:
             f"{variable}={text!r}: it must be a positive integer, at most 1,000"
         )
     return int(text)
+
+
+def backend() -> str:
+    """Returns `CAE_BACKEND`, where tasks are done: `"local"`, the default, or `"ray"`.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    name = os.environ.get("CAE_BACKEND") or "local"
+    if name not in BACKENDS:
+        raise ValueError(f"CAE_BACKEND={name!r}: it must be one of {BACKENDS}")
+    return name
