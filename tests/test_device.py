@@ -9,8 +9,8 @@ import pytest
 import torch
 from fake_tasks import Fake, begun, pids
 
-from cae_keras.deploy import device as module
-from cae_keras.deploy.device import device
+from cae_keras.deploy import machine as module
+from cae_keras.deploy.machine import device
 from cae_keras.study import pools
 from cae_keras.study.store import Store, digest, task_key
 from cae_keras.study.workers import complete
@@ -26,7 +26,7 @@ def kept():
 @pytest.mark.parametrize("name", ["cpu", "meta"])
 def test_it_is_where_keras_computes(start_python, name):
     script = (
-        "import cae_keras; from cae_keras.deploy.device import device; print(device())"
+        "import cae_keras; from cae_keras.deploy.machine import device; print(device())"
     )
     process = start_python(script, KERAS_TORCH_DEVICE=name)
     out, err = process.communicate(timeout=120)

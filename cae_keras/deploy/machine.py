@@ -6,6 +6,9 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import keras
+import torch
+
 PACKAGES = ("keras", "torch", "numpy")
 
 
@@ -29,6 +32,14 @@ def machine() -> dict[str, str]:
         **{package: version(package) for package in PACKAGES},
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }
+
+
+def device() -> str:
+    """Returns where Keras computes, such as `"cpu"` or `"cuda: NVIDIA L4"`."""
+    where = keras.ops.zeros(1).device
+    if where.type != "cuda":
+        return where.type
+    return f"cuda: {torch.cuda.get_device_name(where)}"
 
 
 def _processor() -> str:

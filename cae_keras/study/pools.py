@@ -24,7 +24,7 @@ from loky.process_executor import BrokenProcessPool
 
 from cae_keras.config import count_from
 from cae_keras.data import Mnist
-from cae_keras.deploy.device import device
+from cae_keras.deploy.machine import device
 from cae_keras.progress import relayed
 from cae_keras.study.store import Entry, Task, code_digests
 
