@@ -1,103 +1,38 @@
-"""Imports run one way, and no module reaches for the book, the notebook or TensorFlow."""
+"""Files are the heart, folders are the wings; imports run one way, and reach for no book, notebook or TensorFlow."""
 
 import ast
+import contextlib
+import importlib
+import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import keras
 import pytest
 
 import cae_keras
 
 PACKAGE = Path(cae_keras.__file__).parent
-FIGURES = {"figure", "pictures", "plots"}
-ALLOWED = {  # module: what of the package it may import; a new module has to be placed here
-    # leaves, and what rests on them alone
-    "config": set(),
-    "backends": set(),
-    "images": set(),
-    "progress": set(),
-    "metrics": {"images"},
-    "smoothness": set(),
-    "idx": set(),
-    "mnist_idx": {"config", "idx"},
-    "experiments": {"config"},
-    "data": {"config", "idx", "mnist_idx"},
-    "layers": set(),
-    "fit": set(),
-    "models": {"config", "fit", "layers"},
-    "runs": {"config", "images", "models"},
-    "baselines": {"config", "images"},
-    "cost": {"config", "models"},
-    "floor": {"baselines", "comparison", "config", "metrics"},
-    "footprint": {"config", "models"},
-    "int8": {"config"},
-    "latency": {"config"},
-    "machine": set(),
-    "pareto": {"comparison"},
-    "benchmark": {"config", "cost", "footprint", "latency", "runs"},
-    # one run, and what looks at it
-    "training": {"config", "data", "fit", "images", "models", "progress", "runs"},
-    "reader": {"config", "data", "fit", "images", "models", "progress", "training"},
-    "probes": {"config", "images", "models", "runs"},
-    "batch_norm": {"config", "images", "models", "runs", "training"},
-    "portable": {"batch_norm", "layers", "runs"},
-    "embed": {"batch_norm", "images", "runs"},
-    # many runs
-    "store": {"data"},
-    "tasks": {
-        "config", "cost", "data", "images", "metrics", "progress", "reader", "runs", "smoothness",
-        "store", "training",
-    },
-    "device": set(),
-    "pools": {"config", "data", "device", "progress", "store"},
-    "ray_pool": {"data", "pools", "progress", "store"},
-    "workers": {"backends", "config", "data", "pools", "progress", "ray_pool", "store"},
-    "provenance": {"config", "data", "machine", "pools", "store", "tasks"},
-    "study": {
-        "config", "data", "experiments", "reader", "runs", "store", "tasks", "training",
-        "workers",
-    },
-    "search": {"data", "reader", "runs", "store", "study", "tasks", "workers"},
-    "report": {"config", "data", "experiments", "store", "tasks"},
-    "bench": {
-        "config", "data", "images", "machine", "metrics", "pools", "progress", "study", "training",
-    },
-    # results: plain numbers in, words and figures out
-    "statistics": {"config"},
-    "units": {"statistics"},
-    "comparison": {"statistics", "units"},
-    "tables": {"comparison", "units"},
-    "rules": {"comparison", "experiments", "units"},
-    "claims": {"rules", "units"},
-    "choices": {"claims", "rules", "units"},
-    "additivity": {"comparison", "statistics", "units"},
-    "verdicts": {"claims", "comparison", "rules", "statistics", "units"},
-    # many runs and results together
-    "readme": {
-        "baselines", "benchmark", "comparison", "config", "data", "experiments", "floor", "machine",
-        "pareto", "search", "store", "study", "tables",
-    },
-    "figure": set(),
-    "pictures": {"config", "figure"},
-    "plots": {"figure", "pareto", "statistics", "units"},
-    "lab": {"data", "embed", "figure", "images", "pictures", "plots", "runs"},
-}  # fmt: skip
-ALLOWED["__init__"] = set(ALLOWED) - FIGURES - {"__main__", "bench", "lab"}
-ALLOWED["__main__"] = {
-    "baselines", "bench", "data", "experiments", "floor", "images", "pictures", "readme", "report",
-    "search", "store", "study",
-}  # fmt: skip
-RESULTS = {
-    "statistics",
-    "units",
-    "comparison",
-    "tables",
-    "rules",
-    "claims",
-    "verdicts",
-    "choices",
-    "additivity",
-    "pareto",
-}
+ROOT = PACKAGE.parent
+HEART = [
+    "config",
+    "images",
+    "progress",
+    "experiments",
+    "mnist",
+    "models",
+    "fast",
+    "data",
+    "metrics",
+    "training",
+]
+WINGS = ["measurements", "compare", "figures", "deploy", "study", "bench"]
+ORDER = [
+    *HEART,
+    *WINGS,
+    "__init__",
+    "__main__",
+]  # from the ground up: each imports only what stands before it
 NEVER = {
     "tensorflow",
     "IPython",
@@ -108,7 +43,17 @@ NEVER = {
     "_ext",
     "cae_book",
 }
-NEVER_IN = {name: {"keras", "torch"} for name in FIGURES | RESULTS}
+PLAIN = {"keras", "torch", "cae_keras.training"}  # numbers in, words and figures out
+NEVER_IN = {"compare": PLAIN, "figures": PLAIN}
+SOURCES = {
+    path.relative_to(PACKAGE): path.read_text("utf-8")
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def room(path):
+    """Returns the room of a module: its folder, or itself."""
+    return Path(path).parts[0].removesuffix(".py")
 
 
 def imported(source):
@@ -118,85 +63,134 @@ def imported(source):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(
-                filter(None, ["cae_keras" if node.level else "", node.module])
+            assert not node.level, (
+                "imports name the package: `from cae_keras.room.module import name`"
             )
-            names |= {f"{base}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def broken_rules(module, source):
-    """Returns what a module imports against the table."""
-    if module not in ALLOWED:
-        return [f"{module} is not in the table: place it"]
-    broken = set()
-    allowed = ALLOWED[module] | ({module} if (PACKAGE / module).is_dir() else set())
-    for name in imported(source):
+def broken_rules(path, source):
+    """Returns the imports of a module that its room must not have."""
+    here, broken = room(path), []
+    for name in sorted(imported(source)):
         top, second, *_ = [*name.split("."), ""]
         if top == "cae_keras":
-            inner = (
-                second
-                if (PACKAGE / f"{second}.py").exists() or second in ALLOWED
-                else "__init__"
-            )
-            if inner not in allowed:
-                broken.add(f"{module} must not import {inner}")
-        elif top in NEVER | NEVER_IN.get(module, set()):
-            broken.add(f"{module} must not import {top}")
-    return sorted(broken)
+            there = second if second in ORDER else "__init__"
+            if ORDER.index(there) > ORDER.index(here) or (there == here == "__init__"):
+                broken.append(name)
+        if top in NEVER or any(
+            name == never or name.startswith(f"{never}.")
+            for never in NEVER_IN.get(here, ())
+        ):
+            broken.append(name)
+    return broken
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_arrows_run_one_way(path):
-    module = path.relative_to(PACKAGE).with_suffix("").parts[0]  # a folder is one idea
-    assert broken_rules(module, path.read_text(encoding="utf-8")) == []
+    assert broken_rules(path, SOURCES[path]) == []
 
 
-def test_the_table_has_no_circle():
-    """A table with a circle would allow arrows that run back."""
-    left = dict(ALLOWED)
-    while left:
-        free = [module for module, needs in left.items() if not needs & left.keys()]
-        assert free, f"a circle among {sorted(left)}"
-        for module in free:
-            del left[module]
+def test_no_circle_within_a_room():
+    modules = {
+        ".".join(["cae_keras", *path.with_suffix("").parts]).removesuffix(
+            ".__init__"
+        ): path
+        for path in SOURCES
+    }
+    needs = {
+        module: {
+            other
+            for name in imported(SOURCES[path])
+            for other in (name, name.rpartition(".")[0])
+            if other in modules
+        }
+        - {"cae_keras", module}
+        for module, path in modules.items()
+        if path.parts != ("__init__.py",)
+    }
+    TopologicalSorter(needs).prepare()  # raises a CycleError
+
+
+def test_nothing_else_lies_at_the_top():
+    there = {room(path) for path in SOURCES}
+    assert there == set(ORDER)
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {
+        "__pycache__"
+    } == {"mnist", *WINGS}
+
+
+def test_the_heart_is_read_in_one_sitting():
+    heart = [
+        source
+        for path, source in SOURCES.items()
+        if room(path) in HEART and len(path.parts) == 1
+    ]
+    assert sum(source.count("\n") for source in heart) <= 1_500
 
 
 @pytest.mark.parametrize(
-    "module, source, broken",
+    "path, source",
     [
-        ("config", "from cae_keras.images import to_float", "images"),
-        ("models", "import cae_keras.training", "training"),
-        ("models", "from cae_keras import training", "training"),
-        ("models", "from cae_keras import train", "__init__"),
-        ("models", "import cae_keras", "__init__"),
-        ("models", "from .data import load_mnist", "data"),
-        ("models", "from . import data", "data"),
+        ("config.py", "from cae_keras.images import to_float"),
+        ("models.py", "import cae_keras.training"),
+        ("models.py", "from cae_keras import train"),
+        ("models.py", "import cae_keras"),
+        ("mnist/idx.py", "from cae_keras.data import Mnist"),
         (
-            "baselines",
-            "def f():\n    from cae_keras.models import build_encoder",
-            "models",
+            "measurements/curves.py",
+            "def f():\n    from cae_keras.compare.statistics import interval",
         ),
-        ("plots", "from cae_keras.training import Run", "training"),
-        ("plots", "import keras.layers", "keras"),
-        ("plots", "from torch import nn", "torch"),
-        ("data", "import tensorflow as tf", "tensorflow"),
-        ("data", "from tensorflow.io import gfile", "tensorflow"),
-        ("progress", "from IPython.display import display", "IPython"),
-        ("training", "from book._ext import cae_book", "book"),
-        ("training", "import myst_nb", "myst_nb"),
+        ("figures/lines.py", "from cae_keras.training import Run"),
+        ("figures/lines.py", "import keras.layers"),
+        ("compare/claims.py", "from torch import nn"),
+        ("data.py", "import tensorflow as tf"),
+        ("data.py", "from tensorflow.io import gfile"),
+        ("progress.py", "from IPython.display import display"),
+        ("training.py", "from book._ext import cae_book"),
+        ("training.py", "import myst_nb"),
     ],
 )
-def test_the_walker_finds_an_arrow_that_runs_back(module, source, broken):
-    assert broken_rules(module, source) == [f"{module} must not import {broken}"]
+def test_the_walker_finds_an_arrow_that_runs_back(path, source):
+    assert len(broken_rules(path, source)) == 1
 
 
 def test_the_walker_lets_the_others_pass():
-    source = "import tensorflow_datasets as tfds\nimport keras\nfrom cae_keras.config import CAEConfig\nfrom . import mnist_idx"
-    assert broken_rules("data", source) == []
+    source = "import tensorflow_datasets as tfds\nimport keras\nfrom cae_keras.config import CAEConfig\nfrom cae_keras.mnist.idx import read_idx"
+    assert broken_rules("data.py", source) == []
 
 
-def test_a_module_without_a_place_fails():
-    assert broken_rules("newcomer", "") == ["newcomer is not in the table: place it"]
+def test_no_layer_and_no_model_that_is_kept_is_subclassed():
+    """`fast.Trainer` alone is a model of its own: it shares its weights with the one that is kept."""
+    found = []
+    for path in SOURCES:
+        with contextlib.suppress(ImportError):  # Ray need not be there
+            module = importlib.import_module(
+                ".".join(["cae_keras", *path.with_suffix("").parts])
+            )
+            kinds = [
+                kind
+                for kind in vars(module).values()
+                if isinstance(kind, type) and kind.__module__ == module.__name__
+            ]
+            found += [
+                kind.__name__ for kind in kinds if issubclass(kind, keras.layers.Layer)
+            ]
+    assert found == ["Trainer"]
+
+
+def test_each_public_name_is_used_by_a_reader():
+    """On a page, by the command line or in the README; what nobody uses is taken from its room."""
+    pages = [*ROOT.glob("book/*.md"), *ROOT.glob("*.md")]
+    used = {
+        name
+        for page in pages
+        for name in re.findall(r"\bcae\.(\w+)", page.read_text("utf-8"))
+    }
+    used |= {
+        name.rpartition(".")[2]
+        for name in imported((PACKAGE / "__main__.py").read_text("utf-8"))
+    }
+    assert sorted(set(cae_keras.__all__) - used) == []
+    assert len(cae_keras.__all__) == len(set(cae_keras.__all__)) <= 90
