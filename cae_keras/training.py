@@ -95,7 +95,7 @@ def _through(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
 
 
 def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
-    """Trains one autoencoder with Keras' own `fit`.
+    """Trains one autoencoder.
 
     It runs on one torch thread: on a CPU the same arguments then give the same weights,
     bit for bit, on one type of processor.
@@ -121,20 +121,32 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     with one_thread(), progress_bar(recipe.steps, _label(config, seed)) as bar:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
-        trainer = Trainer.of(autoencoder)
-        trainer.compile(FusedAdam(one_cycle(recipe)), loss=binary_crossentropy)
-        keep_memory()
-        fitted = trainer.fit(
-            Batches(x, batch_size=recipe.batch_size), epochs=recipe.epochs,
-            shuffle=False,
-            validation_data=(x_val, x_val), validation_batch_size=VALIDATION_BATCH,
-            callbacks=[_Observer(bar)], verbose=0,
-        )  # fmt: skip
+        trainer, watch = Trainer.of(autoencoder), _Observer(bar)
+        history = fit(trainer, binary_crossentropy, recipe, [x], [x_val], watch)
         weights = tuple(autoencoder.get_weights())
-    history = {
-        name: tuple(map(float, values)) for name, values in fitted.history.items()
-    }
     return Run(config, recipe, int(seed), history, weights)
+
+
+def fit(
+    model: keras.Model,
+    loss,
+    recipe: Recipe,
+    arrays: list[np.ndarray],
+    validation: list[np.ndarray],
+    watch: keras.callbacks.Callback,
+) -> dict[str, tuple[float, ...]]:
+    """Trains a model by a recipe, with Keras' own `fit`; returns its history.
+
+    The arrays are images and their targets, unless the images are their own.
+    """
+    model.compile(FusedAdam(one_cycle(recipe)), loss=loss)
+    keep_memory()
+    fitted = model.fit(
+        Batches(*arrays, batch_size=recipe.batch_size), epochs=recipe.epochs,
+        shuffle=False, validation_data=(validation[0], validation[-1]),
+        validation_batch_size=VALIDATION_BATCH, callbacks=[watch], verbose=0,
+    )  # fmt: skip
+    return {name: tuple(map(float, each)) for name, each in fitted.history.items()}
 
 
 def check_run(recipe: Recipe, seed: int, data: Mnist):
