@@ -68,16 +68,11 @@ class Run:
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Returns the latents of images, `(n, latent_dim)`."""
-        return _through(self.autoencoder.get_layer("encoder"), to_float(images))
+        return predict(self.autoencoder.get_layer("encoder"), to_float(images))
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Returns the images that latents stand for, `(n, 28, 28, 1)`."""
-        shape = np.shape(latents)
-        if len(shape) != 2 or 0 in shape or shape[1] != self.config.latent_dim:
-            raise ValueError(
-                f"latents has shape {shape}: it must be (n, {self.config.latent_dim})"
-            )
-        return _through(self.autoencoder.get_layer("decoder"), latents)
+        return predict(self.autoencoder.get_layer("decoder"), latents)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Returns the reconstructions of images, `(n, 28, 28, 1)`."""
@@ -87,10 +82,23 @@ class Run:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _through(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    inputs = keras.ops.convert_to_tensor(inputs, "float32")  # to where Keras computes
+def predict(
+    model: keras.Model, x: np.ndarray, batch_size: int = BATCH, training: bool = False
+) -> np.ndarray:
+    """Returns what `forward` computes, a batch at a time, from and to arrays.
+
+    Raises:
+        ValueError: If `x` has another shape than the model takes.
+    """
+    shape, wanted = np.shape(x), model.input_shape[1:]
+    if shape[1:] != wanted or 0 in shape:
+        raise ValueError(
+            f"{model.input.name} has shape {shape}: it must be "
+            f"(n, {', '.join(map(str, wanted))})"
+        )
+    x = keras.ops.convert_to_tensor(x, "float32")  # to where Keras computes
     with torch.no_grad():
-        parts = [forward(model, part)[0] for part in inputs.split(BATCH)]
+        parts = [forward(model, part, training)[0] for part in x.split(batch_size)]
     return torch.cat(parts).numpy(force=True)
 
 
