@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import nbformat
+from package import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?")
 HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -34,12 +34,13 @@ def name_addresses(app, config):
     """Lets launch buttons open the repository that this book is built from.
 
     That is the remote `origin`, if it is one of GitHub's, without a name or password in
-    its address, so nothing secret is ever shown; else the one that `_config.yml` names.
-    The address of the published pages follows from it, or is `BOOK_URL`.
+    its address, so nothing secret is ever shown; else the one that `_config.yml` names;
+    else none, and there are no buttons. The address of the published pages follows from
+    it, or is `BOOK_URL`.
     """
     options, pages = config.html_theme_options, ""
-    found = map(GITHUB.fullmatch, (origin(), options.get("repository_url") or ""))
-    if github := next(filter(None, found), None):
+    named = options.setdefault("repository_url", "")
+    if github := GITHUB.fullmatch(origin()) or GITHUB.fullmatch(named):
         owner, name = github.groups()
         options["repository_url"] = f"https://github.com/{owner}/{name}"
         pages = f"https://{owner.lower()}.github.io/{name}/"
@@ -48,10 +49,10 @@ def name_addresses(app, config):
 
 
 def invite_search_engines(app, exception):
-    """Writes `robots.txt` and a sitemap of all pages, built anew or not."""
-    if exception is not None or app.builder.format != "html":
-        return
+    """Writes `robots.txt` and a sitemap of all pages, if their address is known."""
     base, out = app.config.html_baseurl, Path(app.outdir)
+    if exception is not None or app.builder.format != "html" or not base:
+        return
     names = sorted(app.env.found_docs)
     urls = "".join(f"<url><loc>{base}{name}.html</loc></url>\n" for name in names)
     sitemap = f'{HEAD}\n<urlset xmlns="{SITEMAP}">\n{urls}</urlset>\n'

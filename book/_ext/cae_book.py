@@ -2,9 +2,10 @@
 
 It lets a page's kernel import the package, executes pages again when the package or the
 preset has changed, several at a time where there are several cores (`side_by_side`),
-lets launch buttons open the right repository (`addresses`), shows the progress of a
-kernel in the terminal, copies alternative texts from figures, puts a banner on quick
-builds, and cleans up after a build that was killed.
+shows the package's code (`source`), lets launch buttons open the right repository
+(`addresses`), shows the progress of a kernel in the terminal, copies alternative texts
+from figures, puts a banner on quick builds, and cleans up after a build that was
+killed.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
 `_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
@@ -12,7 +13,6 @@ build, and executes the page again if one is missing.
 """
 
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -24,13 +24,13 @@ from pathlib import Path
 import addresses
 import filelock
 import side_by_side
+import source
 from myst_nb.core.render import NbElementRenderer
 from myst_nb.ext import execution_tables
+from package import PACKAGE, ROOT, settings
 from sphinx.errors import ConfigError
 from sphinx.util import logging
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "cae_keras"
 DECIDING = ("keras", "torch", "numpy", "scipy", "scikit-image", "matplotlib")
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ def setup(app):
     app.connect("env-before-read-docs", note_contents)
     app.connect("html-page-context", leave_out_thebe)
     app.connect("build-finished", finish)
+    app.add_directive("source", source.Source)
     side_by_side.setup(app)
     addresses.setup(app)
     copy_alt_texts()
@@ -76,11 +77,10 @@ def start_clean(app, config):
 
 def choose_preset(app, config):
     """Reads the preset; another one, or other versions, executes pages again."""
-    settings = _alone("config")
     try:
         preset = settings.get_preset()
         settings.count_from("CAE_WORKERS")  # said now, not by a page in its first cell
-        _alone("backends").backend()
+        settings.backend()
     except ValueError as error:
         raise ConfigError(str(error)) from error
     versions = [(package, version(package)) for package in DECIDING]
@@ -91,16 +91,6 @@ def choose_preset(app, config):
             f"{preset.recipe.epochs} epochs, and one of {preset.every} validation and "
             "test images. Its numbers are rough; the full build has the real ones."
         )
-
-
-def _alone(name: str):
-    """Loads a module, not the package: that would load Keras, which takes seconds."""
-    path = PACKAGE / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"cae_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def prepare_kernels(app):

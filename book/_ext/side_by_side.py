@@ -1,91 +1,68 @@
-"""Pages executed side by side, one a core, where Sphinx can fork processes.
+"""Pages are executed before Sphinx reads them, side by side, one a core.
 
-Sphinx reads groups of pages in processes of their own. Here each page gets a process,
-and waits in it for its turn: the index, which trains the whole study with all cores, is
-first and alone; then come the others, as many at a time as there are cores; and then,
-one by one, those that measure how fast something is: with `cae_alone: true` in their
-head.
+The index, which trains the whole study with all cores, is first and alone; then come
+the others, as many at a time as there are cores; and then, one by one, those that
+measure how fast something is: with `cae_alone: true` in their head. When one fails, the
+others end, too. Sphinx then reads one page after the other, and myst-nb, which would
+execute each, is handed what came of it.
 """
 
-import multiprocessing
+import asyncio
 import os
 import re
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import loky
-import sphinx.builders
-from sphinx.errors import ConfigError, SphinxError, SphinxParallelError
-from sphinx.util.parallel import ParallelTasks
+from jupyter_cache.executors.utils import ExecutionResult
+from jupyter_core.utils import ensure_event_loop
+from myst_nb.core.execute import ExecutionError, direct
+from myst_nb.core.read import create_nb_reader
+from nbclient import NotebookClient
+from sphinx.errors import ConfigError
 
+TIMEOUT = -1  # a cell may train for an hour
 MOST = 4  # pages at a time: each takes up to a gigabyte
-POLL = 0.2  # seconds between two looks at the pages that are left
-GRACE = 5  # seconds in which a page that is told to end does so
-KILLED = (
-    "the process of this page was killed (exit code {}). Is there enough memory? On "
-    "one core (`taskset -c 0`) pages take it one after the other."
-)
 ALONE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?cae_alone:[ ]*(.*?)[ ]*(?:#.*)?\n")
-UNDECLARED = (  # they do not say whether pages may be read side by side; they may
-    "sphinx-mathjax-offline",  # copies files at the end
-    "sphinx_jupyterbook_latex",  # acts on LaTeX alone
-    "sphinx_multitoc_numbering",  # numbers sections when all pages have been read
-)
 
 
 def setup(app):
-    if os.name != "posix":  # where Sphinx reads one page after the other anyway
+    app.connect("env-before-read-docs", begin)
+
+
+def begin(app, env, docnames):
+    """Orders the pages, and begins to execute those that have cells."""
+    texts = {name: Path(env.doc2path(name)).read_text("utf-8") for name in docnames}
+    last = {name: alone(name, text) for name, text in texts.items()}
+    docnames.sort(key=lambda name: (last[name], name != env.config.root_doc))
+    if env.config.nb_execution_mode != "force":
         return
-    SphinxParallelError.__str__ = lambda error: f"{error.message}\n{error.traceback}"
-    sphinx.builders.ParallelTasks = Processes
-    end_with_parent()
-    app.connect("builder-inited", allow)
-    app.connect("env-before-read-docs", prepare)
-    app.connect("source-read", wait_for_turn, priority=900)
-    app.connect("doctree-read", end_turn)
-    app.connect("env-updated", prepare_writing)
+    notebooks = {
+        name: _notebook(env, name, texts[name])
+        for name in docnames
+        if executes(texts[name])
+    }
+    results = {name: Future() for name in notebooks}
+    groups = [
+        ([name for name in notebooks if name == env.config.root_doc], 1),
+        ([n for n in notebooks if n != env.config.root_doc and not last[n]], _cores()),
+        ([name for name in notebooks if last[name]], 1),
+    ]
+    work = _Work(env, notebooks, results)
+    threading.Thread(target=work.do, args=[groups], daemon=True).start()
+
+    def executed(notebook, **_):  # asked for by myst-nb, page by page
+        result = results[env.docname].result()
+        notebook.update(result.nb)
+        return result
+
+    direct.single_nb_execution = executed
 
 
-def allow(app):
-    app.cae_cores = min(loky.cpu_count(), MOST)
-    for name in set(UNDECLARED) & set(app.extensions):
-        app.extensions[name].parallel_read_safe = True
-
-
-def prepare(app, env, docnames):
-    """Asks for a process a page, and for an order if there are too few for that."""
-    sources = {name: Path(env.doc2path(name)).read_text("utf-8") for name in docnames}
-    root = env.config.root_doc
-    docnames.sort(key=lambda name: (alone(name, sources[name]), name != root))
-    kinds = [kind(name, source, root) for name, source in sources.items()]
-    app.cae_turns = Turns(app.cae_cores, "first" in kinds, kinds.count("beside"))
-    app.parallel = max(app.parallel, len(docnames)) if app.cae_cores > 1 else 1
-
-
-def wait_for_turn(app, docname, source):
-    app.cae_kind = kind(docname, source[0], app.config.root_doc)
-    if os.getpid() != app.cae_turns.builder and app.cae_kind == "beside":
-        # or kernels with all threads each would be in each other's way
-        os.environ["OMP_NUM_THREADS"] = "1"
-    app.cae_turns.wait(app.cae_kind)
-
-
-def end_turn(app, doctree):
-    app.cae_turns.end(app.cae_kind)
-
-
-def prepare_writing(app, env):
-    app.parallel = app.cae_cores
-
-
-def kind(docname: str, source: str, root: str) -> str | None:
-    """Tells when a page has its turn: `first`, `beside` others, `alone`; or any."""
-    if not executes(source):
-        return None
-    if docname == root:
-        return "first"
-    return "alone" if alone(docname, source) else "beside"
+def executes(source: str) -> bool:
+    return "{code-cell}" in source
 
 
 def alone(docname: str, source: str) -> bool:
@@ -96,100 +73,50 @@ def alone(docname: str, source: str) -> bool:
     return bool(said)
 
 
-def executes(source: str) -> bool:
-    return "{code-cell}" in source
+def _cores() -> int:
+    return min(loky.cpu_count(), MOST)
 
 
-def end_with_parent():
-    """Lets each process that is forked from now on end when its parent is killed.
-
-    Those are the ones that read pages, and those that write them.
-    """
-    parent = []
-
-    def watch():
-        while os.getppid() == parent[0]:
-            time.sleep(1)
-        os._exit(1)
-
-    os.register_at_fork(
-        before=lambda: parent.__setitem__(slice(None), [os.getpid()]),
-        after_in_child=lambda: threading.Thread(target=watch, daemon=True).start(),
-    )
+def _notebook(env, docname: str, text: str):
+    path = env.doc2path(docname)
+    return create_nb_reader(path, env.myst_config, env.mystnb_config, text).read(text)
 
 
-class Processes(ParallelTasks):
-    """Sphinx's processes, whose death is told, and which all end with the build.
+class _Work:
+    """Executes notebooks in a thread, and keeps a promise for each."""
 
-    Of one that was killed, such as for want of memory, Sphinx itself says `EOFError` at
-    best; of one that fails while others are being started, nothing.
-    """
+    def __init__(self, env, notebooks: dict, results: dict[str, Future]):
+        self.env, self.notebooks, self.results = env, notebooks, results
 
-    error = None
-
-    def add_task(self, *arguments):
-        super().add_task(*arguments)
-        if self.error:
-            raise self.error
-
-    def _join_one(self) -> bool:
+    def do(self, groups: list[tuple[list[str], int]]):
         try:
-            for task in self._precvs:
-                if code := self._procs[task].exitcode:  # of its own accord it is 0
-                    raise SphinxError(f"{self._pages(task)}: {KILLED.format(code)}")
-            return super()._join_one()
-        except EOFError:  # its end of the pipe is closed: soon it has an exit code
-            return False
-        except Exception as error:
-            self.error = error
-            raise
+            ensure_event_loop().run_until_complete(self._all(groups))
+        except* BaseException as failed:  # of the first that failed the others died
+            for result in self.results.values():
+                if not result.done():
+                    result.set_exception(failed.exceptions[0])
 
-    def _pages(self, task: int) -> str:
-        """Names what a process reads (names) or writes (names and trees)."""
-        pages = self._args[task]
-        return ", ".join(page if isinstance(page, str) else page[0] for page in pages)
+    async def _all(self, groups):
+        for names, at_a_time in groups:
+            places = asyncio.Semaphore(at_a_time)
+            beside = at_a_time > 1
+            async with asyncio.TaskGroup() as tasks:
+                for name in names:
+                    tasks.create_task(self._one(name, places, beside))
 
-    def terminate(self):
-        processes = [self._procs[task] for task in self._precvs]
-        super().terminate()
-        for process in processes:
-            process.join(GRACE)
-            process.kill()
-
-
-class Turns:
-    """Who may go on; shared by the processes that are forked from the one that made it.
-
-    Args:
-        cores: How many pages may be executed beside each other.
-        has_first: Whether there is one that all others wait for.
-        beside: How many there are to execute beside each other.
-    """
-
-    def __init__(self, cores: int, has_first: bool, beside: int):
-        fork = multiprocessing.get_context("fork")
-        self.builder = os.getpid()
-        self.first_done, self.alone = fork.Event(), fork.Lock()
-        self.places, self.left = fork.Semaphore(cores), fork.Value("i", beside)
-        if not has_first:
-            self.first_done.set()
-
-    def wait(self, kind: str | None):
-        if kind in ("beside", "alone"):
-            self.first_done.wait()
-        if kind == "beside":
-            self.places.acquire()
-        if kind == "alone":
-            while self.left.value:
-                time.sleep(POLL)
-            self.alone.acquire()
-
-    def end(self, kind: str | None):
-        if kind == "first":
-            self.first_done.set()
-        if kind == "beside":
-            self.places.release()
-            with self.left.get_lock():
-                self.left.value -= 1
-        if kind == "alone":
-            self.alone.release()
+    async def _one(self, name: str, places: asyncio.Semaphore, beside: bool):
+        notebook, path = self.notebooks[name], Path(self.env.doc2path(name))
+        # kernels with all threads each would be in each other's way
+        env = os.environ | ({"OMP_NUM_THREADS": "1"} if beside else {})
+        where = {"metadata": {"path": str(path.parent)}}
+        async with places:
+            begun = time.perf_counter()
+            try:
+                client = NotebookClient(notebook, timeout=TIMEOUT, resources=where)
+                await client.async_execute(env=env)
+            except Exception as error:
+                raise ExecutionError(f"{path}: {error}") from error
+            seconds = time.perf_counter() - begun
+        self.results[name].set_result(
+            ExecutionResult(notebook, str(path.parent), seconds)
+        )
