@@ -61,7 +61,6 @@ from cae_keras.measurements.batch_norm import (
     batch_coupling,
     fold_batch_norm,
     reconstruct_among,
-    reconstruct_in_batches,
 )
 from cae_keras.measurements.cost import cost
 from cae_keras.measurements.curves import last_gain, roughness
@@ -106,7 +105,7 @@ __all__ = [
     "mse", "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
     "predicted_changes", "Preset", "provenance", "psnr",
     "quality", "quantise", "quantise_weights", "Reader", "reader_recipe",
-    "receptive_field", "Recipe", "reconstruct_among", "reconstruct_in_batches",
+    "receptive_field", "Recipe", "reconstruct_among",
     "relative_change", "roughness", "RULE", "Run", "run", "save_int8", "save_onnx",
     "saved_bytes", "sharpness", "smallest_detectable", "ssim",
     "summary", "Table", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",

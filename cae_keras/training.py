@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import torch
 
-from cae_keras.config import CAEConfig, Recipe, is_int
+from cae_keras.config import CAEConfig, Recipe, is_int, positive_int
 from cae_keras.data import Mnist
 from cae_keras.fast import (
     Batches,
@@ -74,9 +74,15 @@ class Run:
         """Returns the images that latents stand for, `(n, 28, 28, 1)`."""
         return predict(self.autoencoder.get_layer("decoder"), latents)
 
-    def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Returns the reconstructions of images, `(n, 28, 28, 1)`."""
-        return self.decode(self.encode(images))
+    def reconstruct(
+        self, images: np.ndarray, batch_size: int = BATCH, training: bool = False
+    ) -> np.ndarray:
+        """Returns the reconstructions of images, `(n, 28, 28, 1)`.
+
+        In training mode batch normalisation takes mean and variance from each batch;
+        nothing is learnt: weights and moving statistics stay as they are.
+        """
+        return predict(self.autoencoder, to_float(images), batch_size, training)
 
     def __getstate__(self):  # without the model, which the weights make again
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -88,7 +94,8 @@ def predict(
     """Returns what `forward` computes, a batch at a time, from and to arrays.
 
     Raises:
-        ValueError: If `x` has another shape than the model takes.
+        ValueError: If `x` has another shape than the model takes, or the batch size is
+            no positive integer.
     """
     shape, wanted = np.shape(x), model.input_shape[1:]
     if shape[1:] != wanted or 0 in shape:
@@ -97,8 +104,9 @@ def predict(
             f"(n, {', '.join(map(str, wanted))})"
         )
     x = keras.ops.convert_to_tensor(x, "float32")  # to where Keras computes
+    batches = x.split(positive_int("batch_size", batch_size))
     with torch.no_grad():
-        parts = [forward(model, part, training)[0] for part in x.split(batch_size)]
+        parts = [forward(model, batch, training)[0] for batch in batches]
     return torch.cat(parts).numpy(force=True)
 
 

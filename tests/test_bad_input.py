@@ -33,12 +33,7 @@ RESULTS = {"baseline": {"mse": [1.0, 2.0]}, "wide": {"mse": [1.0, 2.0]}}
 FINE = {"a": {"read": [1.0], "ssim": [1.0], "mse": [0.0]}}
 
 
-def an_untrained_run():
-    weights = cae.build_autoencoder(CONFIG).get_weights()
-    return cae.Run(CONFIG, Recipe(batch_size=8), 0, {}, tuple(weights))
-
-
-RUN = an_untrained_run()
+RUN = cae.Run.untrained(CONFIG, Recipe(batch_size=8))
 PCA = cae.PCA(np.zeros(784), np.eye(784))
 READER = cae.Reader(FEW, 0, {}, tuple(cae.build_reader().get_weights()))
 SIZE = "expected shape=(None, 28, 28, 1)"  # in the words of Keras
@@ -66,12 +61,12 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.pca_errors(PCA, X, {"a": CAEConfig(latent_dim=500)}), "k=1000", "784"),
     # networks, and looks inside
     (lambda: RUN.encode(X[0]), "(28, 28, 1)", IMAGES),
-    (lambda: RUN.encode(SMALL), "(12, 8, 8)", SIZE),
+    (lambda: RUN.encode(SMALL), "images has shape (12, 8, 8, 1)", "(n, 28, 28, 1)"),
     (lambda: RUN.decode(np.zeros((2, 3))), "latents has shape (2, 3)", "must be (n, 2)"),
     (lambda: RUN.decode(np.zeros((0, 2))), "latents has shape (0, 2)", "must be (n, 2)"),
     (lambda: READER.read(SMALL), "(12, 8, 8)", SIZE),
     (lambda: READER.share_right(X, [1]), "labels has shape (1,)", "must be (12,)"),
-    (lambda: cae.dead_units(RUN, SMALL), "(12, 8, 8)", SIZE),
+    (lambda: cae.dead_units(RUN, SMALL), "images has shape (12, 8, 8, 1)", "(n, 28, 28, 1)"),
     (lambda: cae.quantise([[0.5]], 0), "bits=0", "an integer from 1 to 16"),
     (lambda: cae.quantise([[0.5]], 17), "bits=17", "an integer from 1 to 16"),
     (lambda: cae.quantise([[0.5]], 2.0), "bits=2.0", "an integer from 1 to 16"),
@@ -87,9 +82,8 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.reconstruct_among(RUN, X, X, batches=0), "batches=0", "positive"),
     (lambda: cae.reconstruct_among(RUN, X, X[:3]), "mates has 3", "at least 7"),
     (lambda: cae.reconstruct_among(RUN, X, SMALL), "(12, 8, 8, 1)", "(28, 28, 1)"),
-    (lambda: cae.reconstruct_in_batches(RUN, X, 0), "batch_size=0", "positive"),
-    (lambda: cae.reconstruct_in_batches(RUN, X, 2.5), "batch_size=2.5", "positive"),
-    (lambda: cae.reconstruct_in_batches(RUN, SMALL), "(12, 8, 8)", SIZE),
+    (lambda: RUN.reconstruct(X, 0), "batch_size=0", "positive"),
+    (lambda: RUN.reconstruct(X, 2.5), "batch_size=2.5", "positive"),
     # files
     (lambda: cae.load_mnist(3), "data_dir=3", "must be a path"),
     (lambda: cae.load_mnist(__file__), __file__, "Set TFDS_DATA_DIR to a folder"),

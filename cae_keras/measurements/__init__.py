@@ -1,1 +1,1 @@
-"""What else is measured on a network: baselines, the reader, curves, looks inside, costs."""
+"""What else is measured on a network: baselines, reader, curves, its inside, costs."""

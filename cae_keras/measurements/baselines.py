@@ -96,5 +96,5 @@ def fit_pca(x_train: np.ndarray) -> PCA:
 
 def _blocks(x_train: np.ndarray) -> Iterator[np.ndarray]:
     """Yields the images as floats, some at a time."""
-    for start in range(0, max(len(x_train), 1), BLOCK):
-        yield to_float(x_train[start : start + BLOCK], "x_train")
+    for block in np.split(x_train, range(BLOCK, len(x_train), BLOCK)):
+        yield to_float(block, "x_train")

@@ -1,6 +1,5 @@
 """What a configuration costs, whatever it has learnt: parameters, MACs, bytes."""
 
-import functools
 import math
 
 import torch
@@ -8,8 +7,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cae_keras.config import IMAGE_SHAPE, CAEConfig
 from cae_keras.models import build_autoencoder
-
-BYTES_PER_LATENT = 4  # float32
 
 
 def cost(config: CAEConfig) -> dict[str, int]:
@@ -35,20 +32,12 @@ def cost(config: CAEConfig) -> dict[str, int]:
         >>> cost(CAEConfig())["macs"]
         2461696
     """
-    trainable, everything, macs = _count(config)
-    return {
-        "parameters": trainable,
-        "all_parameters": everything,
-        "macs": macs,
-        "code_bytes": BYTES_PER_LATENT * config.latent_dim,
-    }
-
-
-@functools.cache
-def _count(config: CAEConfig) -> tuple[int, int, int]:
     autoencoder = build_autoencoder(config)
-    trainable = sum(math.prod(weight.shape) for weight in autoencoder.trainable_weights)
-    image = torch.zeros((1, *IMAGE_SHAPE))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        autoencoder(image, training=False)
-    return trainable, autoencoder.count_params(), counter.get_total_flops() // 2
+        autoencoder(torch.zeros((1, *IMAGE_SHAPE)), training=False)
+    return {
+        "parameters": sum(math.prod(w.shape) for w in autoencoder.trainable_weights),
+        "all_parameters": autoencoder.count_params(),
+        "macs": counter.get_total_flops() // 2,
+        "code_bytes": 4 * config.latent_dim,
+    }

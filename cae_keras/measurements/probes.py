@@ -9,6 +9,7 @@ import torch
 from keras import layers
 
 from cae_keras.config import IMAGE_SIDE, CAEConfig, is_int
+from cae_keras.fast import chain
 from cae_keras.images import to_float
 from cae_keras.models import kernel_size
 from cae_keras.training import Run
@@ -80,39 +81,21 @@ def dead_units(run: Run, images: np.ndarray) -> dict[str, tuple[int, int]]:
         models (2013)
 
     Example:
-        >>> from cae_keras.config import Recipe
-        >>> from cae_keras.models import build_autoencoder
-        >>> config = CAEConfig(filters=(4,), latent_dim=2)
-        >>> weights = build_autoencoder(config).get_weights()
-        >>> run = Run(config, Recipe(), seed=0, history={}, weights=weights)
+        >>> run = Run.untrained(CAEConfig(filters=(4,), latent_dim=2))
         >>> dead_units(run, np.zeros((1, 28, 28, 1)))  # black, and the bias is 0
         {'conv0_relu': (4, 4)}
     """
-    encoder, decoder = map(run.autoencoder.get_layer, ("encoder", "decoder"))
     images, alive = to_float(images), {}
-    for start in range(0, len(images), BLOCK):
-        block = images[start : start + BLOCK]
-        with torch.no_grad():
-            found = _positive(encoder, block) | _positive(decoder, encoder(block))
-        for name, positive in found.items():
-            alive[name] = alive.get(name, False) | positive
+    run.encode(images[:1])  # refuses images of another size
+    for block in np.split(images, range(BLOCK, len(images), BLOCK)):
+        x = keras.ops.convert_to_tensor(block)
+        for layer, *_ in chain(run.autoencoder):
+            if isinstance(layer, layers.ReLU | layers.LeakyReLU):
+                positive = (x > 0).any(dim=(0, 1, 2)).numpy(force=True)
+                alive[layer.name] = alive.get(layer.name, False) | positive
+            with torch.no_grad():
+                x = layer(x, training=False)
     return {name: (int((~each).sum()), each.size) for name, each in alive.items()}
-
-
-def _positive(part: keras.Model, inputs) -> dict[str, np.ndarray]:
-    """Tells, by activation layer, which filters pass it a positive number anywhere."""
-    before = {
-        layer.name: layer.input
-        for layer in part.layers
-        if isinstance(layer, layers.ReLU | layers.LeakyReLU)
-    }
-    if not before:
-        return {}
-    maps = keras.Model(part.input, before)(inputs, training=False)
-    return {
-        name: keras.ops.convert_to_numpy(maps[name]).max(axis=(0, 1, 2)) > 0
-        for name in before  # Keras would sort the names
-    }
 
 
 def quantise(latents: np.ndarray, bits: int) -> np.ndarray:

@@ -13,18 +13,9 @@ from keras import layers
 
 from cae_keras.config import IMAGE_SHAPE, Recipe
 from cae_keras.data import Mnist
-from cae_keras.fast import Batches, FusedAdam
 from cae_keras.images import to_float
 from cae_keras.progress import progress_bar
-from cae_keras.training import (
-    VALIDATION_BATCH,
-    check_run,
-    keep_memory,
-    one_cycle,
-    one_thread,
-)
-
-CLASSES = 10
+from cae_keras.training import BATCH, check_run, fit, one_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +45,7 @@ class Reader:
     def read(self, images: np.ndarray) -> np.ndarray:
         """Returns the most likely digit of each image, uint8 `(n,)`."""
         probabilities = self.model.predict(
-            to_float(images), batch_size=VALIDATION_BATCH, verbose=0
+            to_float(images), batch_size=BATCH, verbose=0
         )
         return probabilities.argmax(axis=1).astype(np.uint8)
 
@@ -109,7 +100,7 @@ def build_reader() -> keras.Model:
     x = layers.Dropout(0.2, name="dropout0")(x)
     x = layers.Dense(128, activation="relu", name="dense")(x)
     x = layers.Dropout(0.2, name="dropout1")(x)
-    probabilities = layers.Dense(CLASSES, activation="softmax", name="digits")(x)
+    probabilities = layers.Dense(10, activation="softmax", name="digits")(x)
     return keras.Model(images, probabilities, name="reader")
 
 
@@ -146,25 +137,12 @@ def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
     check_run(recipe, seed, data)
     x = to_float(data.x_train[: recipe.images], "x_train")
     x_val = to_float(data.x_val, "x_val")
+    y, loss = data.y_train[: recipe.images], "sparse_categorical_crossentropy"
     with one_thread(), progress_bar(recipe.steps, f"the reader, seed {seed}") as bar:
         keras.utils.set_random_seed(int(seed))
         model = build_reader()
-        model.compile(
-            FusedAdam(one_cycle(recipe)), loss="sparse_categorical_crossentropy"
+        watch = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: bar.update()
         )
-        labels = data.y_train[: recipe.images]
-        keep_memory()
-        fitted = model.fit(
-            Batches(x, labels, batch_size=recipe.batch_size), epochs=recipe.epochs,
-            shuffle=False, validation_data=(x_val, data.y_val),
-            validation_batch_size=VALIDATION_BATCH, verbose=0,
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_train_batch_end=lambda batch, logs: bar.update()
-                )
-            ],
-        )  # fmt: skip
-    history = {
-        name: tuple(map(float, losses)) for name, losses in fitted.history.items()
-    }
+        history = fit(model, loss, recipe, [x, y], [x_val, data.y_val], watch)
     return Reader(recipe, int(seed), history, tuple(model.get_weights()))
