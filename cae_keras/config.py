@@ -6,8 +6,9 @@ need not check again.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -51,26 +52,11 @@ class CAEConfig:
     negative_slope: float = 0.1
 
     def __post_init__(self):
-        set_fields(
-            self,
-            filters=_filters(self.filters),
-            latent_dim=positive_int("latent_dim", self.latent_dim),
-        )
-        if not isinstance(self.batch_norm, bool):
-            raise ValueError(
-                f"batch_norm={self.batch_norm!r}: it must be True or False"
-            )
-        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation={self.activation!r}: it must be one of "
-                f"{', '.join(map(repr, ACTIVATIONS))}"
-            )
-        set_fields(
-            self,
-            negative_slope=real(
-                "negative_slope", self.negative_slope, low=0.0, below=1.0
-            ),
-        )
+        set_checked(
+            self, filters=_filters, latent_dim=positive_int, batch_norm=_truth_value,
+            activation=partial(one_of, choices=ACTIVATIONS),
+            negative_slope=partial(real, low=0.0, below=1.0),
+        )  # fmt: skip
 
     @property
     def depth(self) -> int:
@@ -115,20 +101,16 @@ class Recipe:
     warmup: float = 0.2
 
     def __post_init__(self):
-        for name in ("images", "epochs", "batch_size"):
-            set_fields(self, **{name: positive_int(name, getattr(self, name))})
+        set_checked(
+            self, images=positive_int, epochs=positive_int, batch_size=positive_int,
+            peak_learning_rate=partial(real, above=0.0),
+            warmup=partial(real, low=0.0, below=1.0),
+        )  # fmt: skip
         if self.images > 55_000:
             raise ValueError(
                 f"images={self.images}: it must be at most 55,000, the size of the "
                 "training split"
             )
-        set_fields(
-            self,
-            peak_learning_rate=real(
-                "peak_learning_rate", self.peak_learning_rate, above=0.0
-            ),
-        )
-        set_fields(self, warmup=real("warmup", self.warmup, low=0.0, below=1.0))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -191,26 +173,45 @@ def is_int(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def set_fields(value, **fields):
-    """Stores checked fields on a frozen value while it is being made."""
-    for name, field in fields.items():
-        object.__setattr__(value, name, field)
+def one_of(name: str, value, choices: Iterable[str]) -> str:
+    """Returns a value that is one of some strings, or raises a `ValueError`.
+
+    Example:
+        >>> one_of("activation", "relu", ("relu", "leaky_relu"))
+        'relu'
+    """
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}={value!r}: it must be one of {listed}")
+    return value
 
 
-def _filters(value) -> tuple[int, ...]:
+def set_checked(value, **rules):
+    """Checks fields of a frozen value while it is made, and keeps what a rule returns.
+
+    A rule is called with name and value of a field, and raises or returns the value.
+    """
+    for name, rule in rules.items():
+        object.__setattr__(value, name, rule(name, getattr(value, name)))
+
+
+def _truth_value(name: str, value) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: it must be True or False")
+    return value
+
+
+def _filters(name: str, value) -> tuple[int, ...]:
     if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence):
         raise ValueError(
-            f"filters={value!r}: it must be a sequence of positive integers"
+            f"{name}={value!r}: it must be a sequence of positive integers"
         )
-    filters = tuple(value)
-    if not 1 <= len(filters) <= MAX_STRIDED_LAYERS:
+    if not 1 <= len(value) <= MAX_STRIDED_LAYERS:
         raise ValueError(
-            f"filters={filters!r}: it must have 1 to {MAX_STRIDED_LAYERS} entries; "
+            f"{name}={tuple(value)!r}: it must have 1 to {MAX_STRIDED_LAYERS} entries; "
             f"{IMAGE_SIDE} pixels cannot be halved more often"
         )
-    return tuple(
-        positive_int(f"filters[{i}]", entry) for i, entry in enumerate(filters)
-    )
+    return tuple(positive_int(f"{name}[{i}]", entry) for i, entry in enumerate(value))
 
 
 PRESETS = {
@@ -239,11 +240,7 @@ def get_preset(name: str | None = None) -> Preset:
         3
     """
     asked = name if name is not None else os.environ.get("CAE_PRESET") or "full"
-    if not isinstance(asked, str) or asked not in PRESETS:
-        raise ValueError(
-            f"CAE_PRESET={asked!r}: it must be one of {', '.join(map(repr, PRESETS))}"
-        )
-    preset = PRESETS[asked]
+    preset = PRESETS[one_of("CAE_PRESET", asked, PRESETS)]
     seeds = count_from("CAE_SEEDS")
     return replace(preset, seeds=tuple(range(seeds))) if seeds else preset
 
@@ -270,7 +267,4 @@ def backend() -> str:
     Raises:
         ValueError: If it is anything else.
     """
-    name = os.environ.get("CAE_BACKEND") or "local"
-    if name not in BACKENDS:
-        raise ValueError(f"CAE_BACKEND={name!r}: it must be one of {BACKENDS}")
-    return name
+    return one_of("CAE_BACKEND", os.environ.get("CAE_BACKEND") or "local", BACKENDS)

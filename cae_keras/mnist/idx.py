@@ -7,18 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
+from cae_keras.config import IMAGE_SHAPE
+
+FILES = {  # images and labels of each split
+    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
 UNSIGNED_BYTES = 8  # the type of all files of MNIST
+
+
+class DataError(ValueError):
+    """The images are missing, damaged, or none that this package can take."""
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Returns the array of a gzipped idx file of unsigned bytes, as its header has it.
 
-    Args:
-        path: The file.
-        dimensions: How many the array must have.
-
     Raises:
-        ValueError: If the file is damaged, or holds an array of another type, number of
+        DataError: If the file is damaged, or holds an array of another type, number of
             dimensions or size than it should.
         OSError: If it cannot be read.
 
@@ -31,22 +37,62 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         with gzip.open(path) as file:
             content = file.read()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise DataError(f"{path} is damaged: {error}") from error
     begin = bytes((0, 0, UNSIGNED_BYTES, dimensions))
     if content[:4] != begin:
-        raise ValueError(
+        raise DataError(
             f"{path} begins with {content[:4].hex() or 'nothing'}: it must begin with "
             f"{begin.hex()}, unsigned bytes in {dimensions} dimensions"
         )
     header = 4 + 4 * dimensions
-    sizes = [
-        int.from_bytes(content[place : place + 4], "big")
-        for place in range(4, header, 4)
-    ]
+    sizes = np.frombuffer(content[4:header], ">u4").tolist()
     if len(content) != header + math.prod(sizes):
         said = " × ".join(map(str, sizes))
-        raise ValueError(
+        raise DataError(
             f"{path} holds {len(content) - header:,} bytes: its header says {said} = "
             f"{math.prod(sizes):,}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(sizes)
+
+
+def read_folder(folder: Path, **more_than: int) -> list[np.ndarray]:
+    """Returns images and labels of each split, which must have `more_than` so many.
+
+    Raises:
+        DataError: If a file is missing, damaged, or holds something else.
+    """
+    names = [name for split in more_than for name in FILES[split]]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise DataError(
+            f"{folder} has no {', '.join(missing)}: it must hold all four files"
+        )
+    try:
+        return [
+            array
+            for split, least in more_than.items()
+            for array in _read_pair(folder, split, least)
+        ]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error}") from error
+
+
+def _read_pair(folder: Path, split: str, more_than: int):
+    """Reads the images and labels of one split, or says what is wrong with them."""
+    images, labels = (folder / name for name in FILES[split])
+    x, y = read_idx(images, 3), read_idx(labels, 1)
+    if x.shape[1:] != IMAGE_SHAPE[:2]:
+        found = " × ".join(map(str, x.shape[1:]))
+        raise DataError(f"{images} has images of {found}: they must be 28 × 28")
+    if len(x) <= more_than:
+        raise DataError(
+            f"{images} has {len(x):,} images: it must have more than {more_than:,}"
+        )
+    if len(x) != len(y):
+        raise DataError(
+            f"{labels} has {len(y):,} labels: it must have {len(x):,}, one for each "
+            f"image of {images.name}"
+        )
+    if y.max() > 9:
+        raise DataError(f"{labels} has the label {y.max()}: labels must be 0 to 9")
+    return x.reshape(-1, *IMAGE_SHAPE), y
