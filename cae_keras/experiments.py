@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cae_keras.config import CAEConfig, Recipe
+from cae_keras.config import CAEConfig, Recipe, one_of
 
 BASELINE = CAEConfig()
+TRADEOFF = CAEConfig((16, 32, 32), 16, batch_norm=True, activation="leaky_relu")
 
 
 @dataclass(frozen=True)
@@ -33,107 +34,89 @@ class Experiment:
             raise ValueError(f"variants={self.variants!r}: it must have at least one")
 
 
-EXPERIMENTS = {
-    experiment.name: experiment
-    for experiment in (
-        Experiment(
-            "baseline",
-            "none",
-            "How does it work?",
-            {"baseline": BASELINE},
-        ),
-        Experiment(
-            "filters",
-            "number of filters",
-            "Does width buy quality?",
-            {
-                "narrow": replace(BASELINE, filters=(16, 32, 32)),
-                "baseline": BASELINE,
-                "wide": replace(BASELINE, filters=(32, 64, 128)),
-            },
-        ),
-        Experiment(
-            "latent_dim",
-            "size of the latent space",
-            "How many numbers does a digit need?",
-            {
-                "2 latents": replace(BASELINE, latent_dim=2),
-                "8 latents": replace(BASELINE, latent_dim=8),
-                "baseline": BASELINE,
-                "64 latents": replace(BASELINE, latent_dim=64),
-            },
-        ),
-        Experiment(
-            "batch_norm",
-            "batch normalisation",
-            "Smoother, or just different?",
-            {"baseline": BASELINE, "batch norm": replace(BASELINE, batch_norm=True)},
-        ),
-        Experiment(
-            "activation",
-            "activation function",
-            "Does it matter what happens below zero?",
-            {
-                "baseline": BASELINE,
-                "Leaky ReLU": replace(BASELINE, activation="leaky_relu"),
-            },
-        ),
-        Experiment(
-            "depth",
-            "number of blocks",
-            "Does it need to see more?",
-            {
-                "baseline": BASELINE,
-                "three blocks": replace(BASELINE, filters=(32, 32, 64, 64)),
-            },
-        ),
-        Experiment(
-            "tradeoff",
-            "all of them",
-            "Would you deploy it?",
-            {
-                "baseline": BASELINE,
-                "trade-off": CAEConfig(
-                    filters=(16, 32, 32),
-                    latent_dim=16,
-                    batch_norm=True,
-                    activation="leaky_relu",
-                ),
-            },
-        ),
-    )
-}
+def _by_name(*experiments: Experiment) -> dict[str, Experiment]:
+    return {experiment.name: experiment for experiment in experiments}
 
-BEYOND = {  # not part of the study: trained only when asked for by name
-    experiment.name: experiment
-    for experiment in (
-        Experiment(
-            "published",
-            "all of them",
-            "How does the network fare that was published as the trade-off?",
-            {"published trade-off": CAEConfig(filters=(32, 32), latent_dim=16)},
-        ),
-        Experiment(
-            "half_code",
-            "size of the latent space",
-            "What does half of the code cost?",
-            {"16 latents": replace(BASELINE, latent_dim=16)},
-        ),
-        Experiment(
-            "search",
-            "latent size and filters",
-            "Which one would we deploy?",
-            {
-                f"{latents} latents": replace(BASELINE, latent_dim=latents)
-                for latents in (8, 12, 16, 24)
-            }
-            | {
-                f"narrow, {latents} latents": CAEConfig((16, 32, 32), latents)
-                for latents in (8, 12, 16, 24)
-            },
-        ),
-    )
-}
+
+EXPERIMENTS = _by_name(
+    Experiment("baseline", "none", "How does it work?", {"baseline": BASELINE}),
+    Experiment(
+        "filters",
+        "number of filters",
+        "Does width buy quality?",
+        {
+            "narrow": replace(BASELINE, filters=(16, 32, 32)),
+            "baseline": BASELINE,
+            "wide": replace(BASELINE, filters=(32, 64, 128)),
+        },
+    ),
+    Experiment(
+        "latent_dim",
+        "size of the latent space",
+        "How many numbers does a digit need?",
+        {
+            "2 latents": replace(BASELINE, latent_dim=2),
+            "8 latents": replace(BASELINE, latent_dim=8),
+            "baseline": BASELINE,
+            "64 latents": replace(BASELINE, latent_dim=64),
+        },
+    ),
+    Experiment(
+        "batch_norm",
+        "batch normalisation",
+        "Smoother, or just different?",
+        {"baseline": BASELINE, "batch norm": replace(BASELINE, batch_norm=True)},
+    ),
+    Experiment(
+        "activation",
+        "activation function",
+        "Does it matter what happens below zero?",
+        {
+            "baseline": BASELINE,
+            "Leaky ReLU": replace(BASELINE, activation="leaky_relu"),
+        },
+    ),
+    Experiment(
+        "depth",
+        "number of blocks",
+        "Does it need to see more?",
+        {
+            "baseline": BASELINE,
+            "three blocks": replace(BASELINE, filters=(32, 32, 64, 64)),
+        },
+    ),
+    Experiment(
+        "tradeoff",
+        "all of them",
+        "Would you deploy it?",
+        {"baseline": BASELINE, "trade-off": TRADEOFF},
+    ),
+)
+
+BEYOND = _by_name(  # not part of the study: trained only when asked for by name
+    Experiment(
+        "published",
+        "all of them",
+        "How does the network fare that was published as the trade-off?",
+        {"published trade-off": CAEConfig(filters=(32, 32), latent_dim=16)},
+    ),
+    Experiment(
+        "half_code",
+        "size of the latent space",
+        "What does half of the code cost?",
+        {"16 latents": replace(BASELINE, latent_dim=16)},
+    ),
+    Experiment(
+        "search",
+        "latent size and filters",
+        "Which one would we deploy?",
+        {
+            f"{narrow}{latents} latents": CAEConfig(filters, latents)
+            for narrow, filters in (("", BASELINE.filters), ("narrow, ", (16, 32, 32)))
+            for latents in (8, 12, 16, 24)
+        },
+    ),
+)
 
 
 def configurations(*experiments: str | Mapping) -> dict:
@@ -155,29 +138,18 @@ def configurations(*experiments: str | Mapping) -> dict:
         True
     """
     together, known = {}, EXPERIMENTS | BEYOND
-    for experiment in experiments or EXPERIMENTS:
-        if isinstance(experiment, Mapping):
-            variants = experiment
-        elif isinstance(experiment, str) and experiment in known:
-            variants = known[experiment].variants
-        else:
-            raise ValueError(
-                f"experiment={experiment!r}: it must be one of "
-                f"{', '.join(map(repr, known))}"
-            )
-        for name, variant in variants.items():
-            _check_variant(name, variant, together)
-        together |= variants
+    for asked in experiments or EXPERIMENTS:
+        if not isinstance(asked, Mapping):
+            asked = known[one_of("experiment", asked, known)].variants
+        for name, variant in asked.items():
+            match variant:
+                case CAEConfig() | (CAEConfig(), Recipe()):
+                    before = together.setdefault(name, variant)
+                case _:
+                    raise ValueError(
+                        f"{name}={variant!r}: it must be a CAEConfig, or one and a "
+                        "Recipe"
+                    )
+            if before != variant:
+                raise ValueError(f"{name}={variant!r}: that name stands for {before!r}")
     return together
-
-
-def _check_variant(name, variant, others: Mapping):
-    match variant:
-        case CAEConfig() | (CAEConfig(), Recipe()):
-            pass
-        case _:
-            raise ValueError(
-                f"{name}={variant!r}: it must be a CAEConfig, or one and a Recipe"
-            )
-    if others.get(name, variant) != variant:
-        raise ValueError(f"{name}={variant!r}: that name stands for {others[name]!r}")
