@@ -1,1 +1,1 @@
-"""A network in use: what it costs on this machine, files for others, the lab in the page."""
+"""A network in use: what it costs on this machine, its files, the lab in the page."""

@@ -1,4 +1,4 @@
-"""A trained network as files that run without this package: Keras' own, and ONNX."""
+"""A trained network as an ONNX file, with weights of 32 or of 8 bits."""
 
 import os
 import warnings
@@ -8,21 +8,24 @@ import keras
 import numpy as np
 import torch
 
+from cae_keras.config import is_int
 from cae_keras.training import BATCH
+
+LARGEST = 127  # of an int8; −128 is left out, so that both signs reach equally far
+OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}  # which axis of the weights
 
 
 def save_onnx(model: keras.Model, path: str | os.PathLike):
     """Writes a model as an ONNX file that takes any number of images.
 
     Args:
-        model: What `fold_batch_norm` returns, or its encoder or decoder. (Keras 3.15.1
-            fails at a `BatchNormalization`.)
+        model: An autoencoder, or its encoder or decoder.
         path: The file to write.
 
     Example:
         >>> import tempfile
         >>> images = keras.Input((28, 28, 1))
-        >>> model = keras.Model(images, layers.Flatten()(images))
+        >>> model = keras.Model(images, keras.layers.Flatten()(images))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_onnx(model, f"{folder}/flat.onnx")
         ...     load_onnx(f"{folder}/flat.onnx")(np.zeros((2, 28, 28, 1), "f4")).shape
@@ -62,3 +65,91 @@ def load_onnx(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
         return np.concatenate([session.run(None, {name: x})[0] for x in blocks])
 
     return compute
+
+
+def quantise_weights(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns weights as int8 codes, and the scale of each output.
+
+    The largest weight of an output becomes ±127; code · scale is the weight again, but
+    for at most half a scale.
+
+    Args:
+        weights: Kernel of a layer, any shape.
+        axis: Where the outputs (filters or units) are counted.
+
+    Returns:
+        The codes, int8 of the same shape, and the scales, float32, of length 1 along
+        every other axis.
+
+    Raises:
+        ValueError: If a weight is not finite, or there is no such axis.
+
+    References:
+        Krishnamoorthi, Quantizing deep convolutional networks for efficient inference
+        (2018), arXiv:1806.08342, sections 2.2 (symmetric) and 3.1 (weights alone, a
+        scale for each channel)
+
+    Example:
+        >>> weights = np.array([[-1.0, 2.54], [0.5, 0.0]])
+        >>> codes, scale = quantise_weights(weights, axis=1)
+        >>> codes
+        array([[-127,  127],
+               [  64,    0]], dtype=int8)
+        >>> scale.round(5)
+        array([[0.00787, 0.02   ]], dtype=float32)
+    """
+    weights = np.asarray(weights, np.float32)
+    if not np.isfinite(weights).all():
+        raise ValueError("weights holds NaN or infinity: all must be finite")
+    if not is_int(axis) or not 0 <= axis < weights.ndim:
+        raise ValueError(
+            f"axis={axis!r}: it must be an axis of weights, 0 to {weights.ndim - 1}"
+        )
+    others = tuple(i for i in range(weights.ndim) if i != axis)
+    scale = abs(weights).max(axis=others, keepdims=True) / np.float32(LARGEST)
+    scale[scale == 0] = 1  # an output whose weights are all 0 keeps them
+    return np.rint(weights / scale).astype(np.int8), scale
+
+
+def save_int8(source: str | os.PathLike, target: str | os.PathLike):
+    """Writes an ONNX file again with the weights of all its layers as int8.
+
+    Whoever loads it needs nothing special: before each layer, a cast and a product make
+    float32 of its codes, and a runtime does that once. Biases, and all arithmetic, stay
+    float32. (With `DequantizeLinear` for both, ONNX Runtime would round the inputs of
+    dense layers too.)
+
+    Args:
+        source: A file that `save_onnx` has written.
+        target: The file to write.
+
+    Raises:
+        ValueError: If the source is no ONNX file.
+        OSError: If it cannot be read, or the target cannot be written.
+    """
+    import onnx  # here: no other page needs it
+    from google.protobuf.message import DecodeError
+    from onnx import helper, numpy_helper
+
+    try:
+        model, float32 = onnx.load(source), onnx.TensorProto.FLOAT
+    except DecodeError as error:
+        raise ValueError(
+            f"source={str(source)!r}: it must be an ONNX file ({error})"
+        ) from error
+    graph, nodes = model.graph, []
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in OUTPUTS:
+            weights = stored[node.input[1]]
+            name, axis = weights.name, OUTPUTS[node.op_type]
+            arrays = quantise_weights(numpy_helper.to_array(weights), axis)
+            names = (f"{name}_codes", f"{name}_scale")
+            graph.initializer.remove(weights)
+            graph.initializer.extend(map(numpy_helper.from_array, arrays, names))
+            cast = helper.make_node("Cast", names[:1], [f"{name}_cast"], to=float32)
+            nodes += [cast, helper.make_node("Mul", [*cast.output, names[1]], [name])]
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.save(model, target)

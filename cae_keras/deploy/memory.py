@@ -1,20 +1,24 @@
 """How much room a network takes: bytes of its file, and of memory while it works."""
 
-import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import keras
+import loky
 import numpy as np
 import torch
 
 from cae_keras.config import IMAGE_SHAPE, CAEConfig, positive_int
 from cae_keras.models import build_autoencoder
+from cae_keras.training import one_thread
+
+# glibc gives what is freed back at once; else the heap's layout adds up to a half.
+RETURN_FREED = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
 
 
 def saved_bytes(model: keras.Model) -> int:
@@ -56,7 +60,7 @@ def peak_memory(
 
     Raises:
         ValueError: If a number is no positive integer, or the batches do not ascend.
-        RuntimeError: If a process failed.
+        RuntimeError: If a process died.
 
     References:
         `getrusage(2)`: "the maximum resident set size used"
@@ -67,51 +71,23 @@ def peak_memory(
     repeats = positive_int("repeats", repeats)
     if not hasattr(os, "fork"):
         return {name: np.full((repeats, len(batches)), np.nan) for name in configs}
-    asked = [asdict(config) for config in configs.values()]
-    path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import {__name__} as f; f._measure_all()"],
-        input=json.dumps([asked, batches, repeats]),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"measuring memory failed: {done.stderr.strip()[-500:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
+    with loky.ProcessPoolExecutor(1, env=RETURN_FREED) as fresh:
+        found = fresh.submit(_growths, [*configs.values()], batches, repeats).result()
     return {name: np.array(b, float) for name, b in zip(configs, found, strict=True)}
 
 
-def _measure_all():
-    """Reads what is asked; each measurement has a process of its own, a fork of this.
-
-    A fork starts with the libraries loaded and with nothing that another has left.
-    """
-    asked, batches, repeats = json.loads(sys.stdin.read())
-    torch.set_num_threads(1)
-    configs = [CAEConfig(**{**one, "filters": tuple(one["filters"])}) for one in asked]
-    found = [[_in_a_fork(c, batches) for _ in range(repeats)] for c in configs]
-    print(json.dumps(found))
+def _growths(configs: Sequence[CAEConfig], batches, repeats: int) -> list:
+    """Measures each in a fork: it starts with the libraries, and nothing of another."""
+    return [[_in_a_fork(c, batches) for _ in range(repeats)] for c in configs]
 
 
 def _in_a_fork(config: CAEConfig, batches: Sequence[int]) -> list[int]:
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, json.dumps(_growth(config, batches)).encode())
-        finally:
-            os._exit(0)  # without the parent's buffers
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        said = answer.read()
-    os.waitpid(child, 0)
-    if not said:
-        raise RuntimeError(f"{config}: its process died")
-    return json.loads(said)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as child:
+        return child.submit(_growth, config, batches).result()
 
 
 def _growth(config: CAEConfig, batches: Sequence[int]) -> list[int]:
-    with torch.no_grad():
+    with one_thread(), torch.no_grad(), keras.device("cpu"):  # no GPU survives a fork
         tiny = CAEConfig(filters=(1,) * len(config.filters), latent_dim=1)
         build_autoencoder(tiny)(_images(1), training=False)
         before, growth = _most_memory(), []
