@@ -97,17 +97,22 @@ def predict(
         ValueError: If `x` has another shape than the model takes, or the batch size is
             no positive integer.
     """
+    check_input(model, x)
+    x = keras.ops.convert_to_tensor(x, "float32")  # to where Keras computes
+    batches = x.split(positive_int("batch_size", batch_size))
+    with torch.no_grad():
+        parts = [forward(model, batch, training)[0] for batch in batches]
+    return torch.cat(parts).numpy(force=True)
+
+
+def check_input(model: keras.Model, x: np.ndarray):
+    """Raises a `ValueError` if an array has another shape than a model takes."""
     shape, wanted = np.shape(x), model.input_shape[1:]
     if shape[1:] != wanted or 0 in shape:
         raise ValueError(
             f"{model.input.name} has shape {shape}: it must be "
             f"(n, {', '.join(map(str, wanted))})"
         )
-    x = keras.ops.convert_to_tensor(x, "float32")  # to where Keras computes
-    batches = x.split(positive_int("batch_size", batch_size))
-    with torch.no_grad():
-        parts = [forward(model, batch, training)[0] for batch in batches]
-    return torch.cat(parts).numpy(force=True)
 
 
 def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:

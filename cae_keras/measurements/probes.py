@@ -12,7 +12,7 @@ from cae_keras.config import IMAGE_SIDE, CAEConfig, is_int
 from cae_keras.fast import chain
 from cae_keras.images import to_float
 from cae_keras.models import kernel_size
-from cae_keras.training import Run
+from cae_keras.training import Run, check_input
 
 BLOCK = 500  # images at a time: their feature maps take far more memory than they do
 
@@ -86,7 +86,7 @@ def dead_units(run: Run, images: np.ndarray) -> dict[str, tuple[int, int]]:
         {'conv0_relu': (4, 4)}
     """
     images, alive = to_float(images), {}
-    run.encode(images[:1])  # refuses images of another size
+    check_input(run.autoencoder, images)
     for block in np.split(images, range(BLOCK, len(images), BLOCK)):
         x = keras.ops.convert_to_tensor(block)
         for layer, *_ in chain(run.autoencoder):
