@@ -23,18 +23,18 @@ from cae_keras.compare.additivity import (
     predicted_changes,
     whether_it_adds_up,
 )
-from cae_keras.compare.choices import PROPOSAL
-from cae_keras.compare.claims import CLAIMS, Claim
+from cae_keras.compare.claims import CLAIMS, judge_claims
 from cae_keras.compare.comparison import QUANTITIES, change, effects
-from cae_keras.compare.floor import (
+from cae_keras.compare.front import (
     QUALITY_FLOOR,
     RULE,
     choose,
+    dominators,
     meets_quality_floor,
     pca_errors,
+    place_on_front,
     quality_floor_table,
 )
-from cae_keras.compare.front import dominators, place_on_front
 from cae_keras.compare.statistics import (
     Interval,
     as_percent,
@@ -45,12 +45,15 @@ from cae_keras.compare.statistics import (
 )
 from cae_keras.compare.tables import Table, differences, medians, summary
 from cae_keras.compare.text import PERCENT, TIMES, as_text
-from cae_keras.compare.verdicts import Verdict, judge_claims, verdict_table
 from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
 from cae_keras.data import DataError, Mnist, first_of_each_class, load_idx, load_mnist
 from cae_keras.deploy.benchmark import benchmark
-from cae_keras.deploy.export import load_onnx, save_onnx
-from cae_keras.deploy.int8 import quantise_weights, save_int8
+from cae_keras.deploy.export import (
+    load_onnx,
+    quantise_weights,
+    save_int8,
+    save_onnx,
+)
 from cae_keras.deploy.latency import latency
 from cae_keras.deploy.machine import machine
 from cae_keras.deploy.memory import peak_memory, saved_bytes
@@ -95,7 +98,7 @@ from cae_keras.training import Run, one_cycle, train
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
     "BEYOND", "build_autoencoder", "build_decoder", "build_encoder", "build_reader",
-    "CAEConfig", "change", "PROPOSAL", "choose", "Claim", "CLAIMS", "configurations",
+    "CAEConfig", "change", "choose", "CLAIMS", "configurations",
     "cost", "DataError", "dead_units", "differences", "dominators", "effects",
     "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
     "QUALITY_FLOOR", "quality_floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
@@ -108,6 +111,6 @@ __all__ = [
     "receptive_field", "Recipe", "reconstruct_among",
     "relative_change", "roughness", "RULE", "Run", "run", "save_int8", "save_onnx",
     "saved_bytes", "sharpness", "smallest_detectable", "ssim",
-    "summary", "Table", "TIMES", "to_float", "train", "train_reader", "validate", "Verdict",
-    "verdict_table", "whether_it_adds_up",
+    "summary", "Table", "TIMES", "to_float", "train", "train_reader", "validate",
+    "whether_it_adds_up",
 ]  # fmt: skip

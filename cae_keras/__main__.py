@@ -12,7 +12,7 @@ import time
 from tabulate import tabulate
 
 from cae_keras.bench import measure_speed, quality_text, speed_text, time_to_quality
-from cae_keras.compare.floor import QUALITY_FLOOR, RULE, choose, pca_errors
+from cae_keras.compare.front import QUALITY_FLOOR, RULE, choose, pca_errors
 from cae_keras.data import first_of_each_class, load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.figures.pictures import card

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cae_keras import figures as plots
-from cae_keras.compare.rules import VARIANTS
+from cae_keras.compare.claims import VARIANTS
 from cae_keras.compare.statistics import Interval
 from cae_keras.figures import pictures
 from cae_keras.figures.style import BASELINE, COLORS, PALETTE, Figure

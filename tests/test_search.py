@@ -7,7 +7,7 @@ import pytest
 
 from cae_keras import CAEConfig, Preset, Recipe, __main__, config, experiments
 from cae_keras.__main__ import main
-from cae_keras.compare.floor import pca_errors
+from cae_keras.compare.front import pca_errors
 from cae_keras.experiments import Experiment
 from cae_keras.study.report import report
 from cae_keras.study.search import validate

@@ -1,1 +1,1 @@
-"""What results say: intervals over seeds, comparisons, claims and their verdicts, fronts."""
+"""What results say: intervals over seeds, claims and their verdicts, what to deploy."""

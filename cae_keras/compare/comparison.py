@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cae_keras.compare.statistics import Interval, interval, relative_change
-from cae_keras.compare.text import DECIBELS, PERCENT, PLAIN, POINTS, Unit, in_unit
+from cae_keras.compare.text import DECIBELS, PERCENT, PLAIN, POINTS, Unit
 
 Results = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -61,15 +61,7 @@ QUANTITIES = {
 
 
 def known(measure: str) -> Quantity:
-    """Returns what is known of a measure: its name in a table, its unit, its form.
-
-    Raises:
-        ValueError: If there is no such measure.
-
-    Example:
-        >>> known("ssim").label
-        'SSIM'
-    """
+    """Returns what is known of a measure, or a `ValueError` that lists them."""
     if measure not in QUANTITIES:
         raise ValueError(
             f"measure={measure!r}: it must be one of {', '.join(map(repr, QUANTITIES))}"
@@ -77,14 +69,15 @@ def known(measure: str) -> Quantity:
     return QUANTITIES[measure]
 
 
-def measured(results: Results, name: str, measure: str) -> np.ndarray:
-    """Returns what was measured of one configuration, whatever the measure.
+def values(results: Results, name: str, measure: str) -> np.ndarray:
+    """Returns what was measured of one configuration, one value a seed.
 
     Raises:
-        ValueError: If the configuration or the measure is missing.
+        ValueError: If the configuration or the measure is missing, or a cost differs
+            from seed to seed.
 
     Example:
-        >>> measured({"baseline": {"own": [0.3, 0.4]}}, "baseline", "own")
+        >>> values({"baseline": {"own": [0.3, 0.4]}}, "baseline", "own")
         array([0.3, 0.4])
     """
     for kind, asked, there in (
@@ -96,22 +89,8 @@ def measured(results: Results, name: str, measure: str) -> np.ndarray:
                 f"{kind}={asked!r}: the results must have it; they have "
                 f"{', '.join(map(repr, there)) or 'none'}"
             )
-    return np.asarray(results[name][measure], np.float64)
-
-
-def values(results: Results, name: str, measure: str) -> np.ndarray:
-    """Returns what was measured of one configuration, one value a seed.
-
-    Raises:
-        ValueError: If the configuration or the measure is missing, or a cost differs
-            from seed to seed.
-
-    Example:
-        >>> values({"baseline": {"mse": np.array([0.003, 0.004])}}, "baseline", "mse")
-        array([0.003, 0.004])
-    """
-    found = measured(results, name, measure)
-    if known(measure).exact and np.ptp(found):
+    found = np.asarray(results[name][measure], np.float64)
+    if measure in QUANTITIES and QUANTITIES[measure].exact and np.ptp(found):
         raise ValueError(
             f"{measure} of {name!r} is {found.tolist()}: it must not depend on the seed"
         )
@@ -146,17 +125,15 @@ def change(
     return after - before
 
 
-def estimate(changes: np.ndarray, unit: Unit, exact: bool = False) -> Interval:
-    """Returns the mean change with its interval, in the unit in which it is shown.
+def estimate(changes: np.ndarray, exact: bool = False) -> Interval:
+    """Returns the mean change with its interval, a point if it is exact.
 
     Example:
-        >>> estimate(np.log([1.25, 1.25]), PERCENT, exact=True).mean
-        25.0
+        >>> estimate([0.25], exact=True)
+        Interval(mean=0.25, low=0.25, high=0.25, n=1)
     """
     found = interval(changes)
-    if exact:
-        found = Interval(found.mean, found.mean, found.mean, found.n)
-    return in_unit(found, unit)
+    return replace(found, low=found.mean, high=found.mean) if exact else found
 
 
 def effects(results: Results, measure: str = "excess_bce") -> dict[str, Interval]:

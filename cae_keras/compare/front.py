@@ -1,31 +1,136 @@
-"""Which configurations nobody should take: those that another dominates."""
+"""What is worth deploying: the quality floor, who dominates whom, and the choice."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cae_keras.compare.comparison import measured
+from cae_keras.compare.comparison import Results, values
+from cae_keras.compare.tables import Table
+from cae_keras.config import CAEConfig
+from cae_keras.measurements.baselines import PCA
+from cae_keras.metrics import mse
+
+LEAST_READ = 0.95  # of the digits, as their label says
+LEAST_SSIM = 0.90
+PCA_TIMES = 2  # the MSE is to be no worse than PCA's with so many times the numbers
+QUALITY_FLOOR = (
+    f"In every seed the classifier reads at least {LEAST_READ:.0%} of the "
+    f"reconstructions as the right digit, SSIM is at least {LEAST_SSIM:.2f}, and the "
+    f"MSE is no more than that of PCA with {PCA_TIMES} times as many components as the "
+    "network has latents."
+)
+RULE = (
+    "Of those that meet the floor, the one with the smallest code; of equal codes, the "
+    "one with the fewest parameters."
+)
 
 
-def front(x: Sequence[float], y: Sequence[float]) -> list[int]:
-    """Returns the positions of the points on the Pareto front, by rising `x`.
+def pca_errors(
+    pca: PCA, images: np.ndarray, configs: Mapping[str, CAEConfig]
+) -> dict[str, float]:
+    """Returns the MSE of PCA with twice as many components as each network has latents.
 
-    Less is better of both. A point is on the front if no other has less of one and no
-    more of the other; two equal points do not strike each other out.
+    Args:
+        pca: Fitted to training images.
+        images: Those that the networks are judged by, `(n, 28, 28, 1)`.
+        configs: The networks by names.
+    """
+    sizes = {name: PCA_TIMES * config.latent_dim for name, config in configs.items()}
+    found = {k: mse(images, pca.reconstruct(images, k)) for k in {*sizes.values()}}
+    return {name: found[k] for name, k in sizes.items()}
+
+
+def meets_quality_floor(
+    results: Results, errors: Mapping[str, float]
+) -> dict[str, dict[str, bool]]:
+    """Tells of each configuration which parts of the floor it meets in every seed.
+
+    Args:
+        results: `{configuration: {measure: one value a seed}}`.
+        errors: The MSE that each must not exceed, as `pca_errors` gives it.
+
+    Returns:
+        `{configuration: {"read": …, "ssim": …, "mse": …}}`.
+
+    Raises:
+        ValueError: If a measure or an error of a configuration is missing.
 
     Example:
-        >>> front([1, 2, 3, 3], [9, 4, 5, 2])
-        [0, 1, 3]
+        >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.9], "mse": [0.003]}}
+        >>> meets_quality_floor(results, {"a": 0.01})
+        {'a': {'read': False, 'ssim': True, 'mse': True}}
     """
-    points = list(zip(x, y, strict=True))
-    on = [i for i, p in enumerate(points) if not any(_dominates(q, p) for q in points)]
-    return sorted(on, key=lambda i: points[i])
+    worst = _worst_seeds(results)
+    if missing := [name for name in results if name not in errors]:
+        raise ValueError(f"errors={dict(errors)}: it must have {missing[0]!r}, too")
+    return {
+        name: {
+            "read": read >= LEAST_READ,
+            "ssim": ssim >= LEAST_SSIM,
+            "mse": error <= errors[name],
+        }
+        for name, (read, ssim, error) in worst.items()
+    }
+
+
+def quality_floor_table(results: Results, errors: Mapping[str, float]) -> Table:
+    """Returns a table of the floor: of each configuration its worst seed in each part.
+
+    Args:
+        results: As `meets_quality_floor` takes them.
+        errors: The MSE that each must not exceed.
+
+    Example:
+        >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.91], "mse": [0.003]}}
+        >>> quality_floor_table(results, {"a": 0.01})[0]["misses"]
+        'reading'
+    """
+    called = {"read": "reading", "ssim": "SSIM", "mse": "MSE"}
+    missed = {
+        name: ", ".join(called[part] for part, ok in parts.items() if not ok)
+        for name, parts in meets_quality_floor(results, errors).items()
+    }
+    rows = [
+        [name, *worst, errors[name], missed[name] or "nothing"]
+        for name, worst in _worst_seeds(results).items()
+    ]
+    headers = [
+        "configuration", "read right, worst seed", "SSIM, worst seed",
+        "MSE, worst seed", f"MSE of PCA, {PCA_TIMES} × the numbers", "misses",
+    ]  # fmt: skip
+    return Table(rows, headers, ("", ".2%", ".4f", ".5f", ".5f", ""))
+
+
+def choose(results: Results, errors: Mapping[str, float]) -> str | None:
+    """Returns the configuration to deploy, by `RULE`: quality floor first, cost second.
+
+    Args:
+        results: As `meets_quality_floor` takes them, with the two costs of the rule.
+        errors: The MSE that each must not exceed.
+
+    Returns:
+        Its name, or None if no configuration meets the floor.
+
+    Example:
+        >>> fine = {"read": [0.99], "ssim": [0.95], "mse": [0.003], "code_bytes": [64]}
+        >>> results = {
+        ...     "wide": fine | {"parameters": [200]},
+        ...     "narrow": fine | {"parameters": [100]},
+        ...     "tiny": fine | {"read": [0.4], "parameters": [50]},
+        ... }
+        >>> choose(results, dict.fromkeys(results, 0.01))
+        'narrow'
+    """
+    costs = {
+        name: [values(results, name, cost)[0] for cost in ("code_bytes", "parameters")]
+        for name, parts in meets_quality_floor(results, errors).items()
+        if all(parts.values())
+    }
+    return min(costs, key=costs.get, default=None)
 
 
 def dominators(
-    results: Mapping[str, Mapping[str, Sequence[float]]],
-    cost: str,
-    measure: str = "excess_bce",
+    results: Results, cost: str, measure: str = "excess_bce"
 ) -> dict[str, list[str]]:
     """Returns by whom each configuration is dominated: no dearer, and no worse.
 
@@ -36,7 +141,8 @@ def dominators(
 
     Returns:
         For each configuration the others that have less of one and no more of the
-        other, the best first. On the front are those with none.
+        other, the best first. On the Pareto front are those with none: two equal
+        points do not strike each other out.
 
     Example:
         >>> results = {
@@ -48,8 +154,8 @@ def dominators(
     """
     points = {
         name: (
-            float(np.median(measured(results, name, cost))),
-            float(np.mean(measured(results, name, measure))),
+            np.median(values(results, name, cost)),
+            values(results, name, measure).mean(),
         )
         for name in results
     }
@@ -71,10 +177,19 @@ def place_on_front(name: str, dominated_by: Mapping[str, Sequence[str]]) -> str:
         raise ValueError(
             f"name={name!r}: it must be one of {', '.join(map(repr, dominated_by))}"
         )
-    others = dominated_by[name]
-    if not others:
-        return "on the front"
-    return f"not on the front: dominated by {', '.join(others)}"
+    others = ", ".join(dominated_by[name])
+    return f"not on the front: dominated by {others}" if others else "on the front"
+
+
+def _worst_seeds(results: Results) -> dict[str, tuple[float, float, float]]:
+    return {
+        name: (
+            float(values(results, name, "read").min()),
+            float(values(results, name, "ssim").min()),
+            float(values(results, name, "mse").max()),
+        )
+        for name in results
+    }
 
 
 def _dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:

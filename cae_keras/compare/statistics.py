@@ -1,7 +1,7 @@
 """What a few seeds can say: paired changes, their intervals, and verdicts by rule."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -66,16 +66,12 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
 def relative_change(variant: Sequence[float], baseline: Sequence[float]) -> np.ndarray:
     """Returns ln(variant / baseline), seed by seed.
 
-    Both share what a seed decides, so each seed is its own comparison. The logarithm
-    makes a halving and a doubling equally large, and changes add up; `as_percent` turns
-    it into percent.
+    The logarithm makes a halving and a doubling equally large, and changes add up;
+    `as_percent` turns it into percent.
 
     Args:
         variant: One positive number a seed.
         baseline: The same of the reference, its seeds in the same order.
-
-    Output shape:
-        `(seeds,)`.
 
     Raises:
         ValueError: If the lengths differ, or a value is not positive and finite.
@@ -99,10 +95,7 @@ def relative_change(variant: Sequence[float], baseline: Sequence[float]) -> np.n
 
 
 def as_percent(x):
-    """Returns 100 · (exp(x) − 1): a change of logarithms, in percent.
-
-    Args:
-        x: A number, or an array of them.
+    """Returns 100 · (exp(x) − 1): a change of logarithms, one or an array, in percent.
 
     Example:
         >>> round(as_percent(math.log(1.25)), 6)
@@ -129,8 +122,6 @@ def judge(found: Interval, low: float = -math.inf, high: float = math.inf) -> st
         ValueError: If `low` is not less than `high`.
 
     Example:
-        >>> judge(Interval(-3.0, -5.0, -1.0, n=3), high=0)
-        'holds'
         >>> judge(Interval(-3.0, -5.0, -1.0, n=3), low=-2, high=0)
         'undecided'
     """
@@ -139,25 +130,6 @@ def judge(found: Interval, low: float = -math.inf, high: float = math.inf) -> st
     if low < found.low and found.high < high:
         return HOLDS
     return FAILS if found.high <= low or found.low >= high else UNDECIDED
-
-
-def all_of(words: Iterable[str]) -> str:
-    """Returns the verdict on a claim of several parts, all of which must hold.
-
-    Raises:
-        ValueError: If there is no part, or a word is none of the three.
-
-    Example:
-        >>> all_of(["holds", "undecided"]), all_of(["undecided", "fails"])
-        ('undecided', 'fails')
-    """
-    words = list(words)
-    if not words or not set(words) <= {HOLDS, FAILS, UNDECIDED}:
-        raise ValueError(
-            f"words={words!r}: they must be one or more of {HOLDS!r}, {FAILS!r} and "
-            f"{UNDECIDED!r}"
-        )
-    return next((word for word in (FAILS, UNDECIDED) if word in words), HOLDS)
 
 
 def smallest_detectable(

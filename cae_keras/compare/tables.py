@@ -2,14 +2,15 @@
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 
 import numpy as np
 from tabulate import tabulate
 
 from cae_keras.compare.comparison import Results, change, estimate, known, values
-from cae_keras.compare.text import show
+from cae_keras.compare.text import as_text
 
 GROUPS = {  # of measures that are shown together
     "quality": ("bce", "excess_bce", "mse", "psnr", "ssim", "read"),
@@ -21,19 +22,23 @@ GROUPS = {  # of measures that are shown together
     "change": ("excess_bce", "mse", "ssim", "read"),
 }  # fmt: skip
 VERDICT = re.compile(r"\b(holds|fails|undecided)$", re.MULTILINE)
+WIDEST = 38  # letters a line of a cell in a terminal
 
 
 class Table(Sequence):
     """Rows of cells: HTML on a page, plain text in a terminal, Markdown in a file.
 
-    It is a sequence of its rows, `{column: text}`. On a page a line of a cell that ends
-    with a verdict has its colour.
+    It is a sequence of its rows, `{column: text}`. Columns of numbers are set to the
+    right. On a page a line of a cell that ends with a verdict has its colour.
 
     Args:
         rows: Rows as mappings, or as sequences of cells: text, or numbers.
         headers: Names of the columns, if the rows do not bring them.
         formats: How the numbers of each column are written, such as `".4f"`; without
             any, integers have commas between thousands, other numbers four digits.
+
+    Raises:
+        ValueError: If a row has not one cell a column.
 
     Example:
         >>> Table([["narrow", 68769, 0.0039]], ["", "parameters", "MSE"])
@@ -44,21 +49,26 @@ class Table(Sequence):
 
     def __init__(
         self,
-        rows: Sequence[Mapping | Sequence],
+        rows: Iterable[Mapping | Sequence],
         headers: Sequence[str] = (),
         formats: Sequence[str] = (),
     ):
         rows = list(rows)
         if rows and isinstance(rows[0], Mapping):
-            headers, rows = list(rows[0]), [list(row.values()) for row in rows]
-        formats = formats or [""] * len(headers)
-        self.headers = list(headers)
-        self.rows = [
-            [_written(cell, form) for cell, form in zip(row, formats, strict=True)]
-            for row in rows
+            headers = headers or list(rows[0])
+            rows = [[row.get(name) for name in headers] for row in rows]
+        self.headers, formats = list(headers), formats or len(headers) * [""]
+        for name, columns in (("formats", formats), *(("rows", row) for row in rows)):
+            if len(columns) != len(headers):
+                raise ValueError(
+                    f"{name}={columns!r}: there must be one for each of the columns "
+                    f"{', '.join(map(repr, headers))}"
+                )
+        self.rows = [list(map(_written, row, formats)) for row in rows]
+        self.align = [
+            "right" if any(map(_is_number, column)) else "left"
+            for column in (zip(*rows, strict=True) if rows else headers)
         ]
-        first = rows[0] if rows else headers
-        self.align = ["right" if isinstance(cell, Real) else "left" for cell in first]
 
     def __getitem__(self, i: int) -> dict[str, str]:
         return dict(zip(self.headers, self.rows[i], strict=True))
@@ -67,26 +77,33 @@ class Table(Sequence):
         return len(self.rows)
 
     def _repr_html_(self) -> str:
-        rows = [list(map(_as_html, row)) for row in self.rows]
-        return self._as("unsafehtml", rows, list(map(_as_html, self.headers)))
+        return self._as("unsafehtml", _as_html)
 
     def __repr__(self) -> str:
-        return self._as("simple", self.rows, self.headers)
+        return self._as("simple", _wrapped)
 
     def markdown(self) -> str:
         """Returns the table as GitHub's Markdown."""
-        return self._as("github", self.rows, self.headers)
+        return self._as("github", lambda text: text.replace("\n", "<br>"))
 
-    def _as(self, form: str, rows: list, headers: list) -> str:
-        return tabulate(
-            rows, headers, form, disable_numparse=True, colalign=self.align or None
-        )
+    def _as(self, form: str, write) -> str:
+        headers, *rows = [list(map(write, row)) for row in (self.headers, *self.rows)]
+        align = self.align or None
+        return tabulate(rows, headers, form, disable_numparse=True, colalign=align)
+
+
+def _is_number(cell) -> bool:
+    return isinstance(cell, Real) and not isinstance(cell, bool)
 
 
 def _written(cell, form: str) -> str:
-    if not isinstance(cell, Real):
+    if not _is_number(cell):
         return str(cell)
     return format(cell, form or ("," if isinstance(cell, Integral) else ".4g"))
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.fill(line, WIDEST) for line in text.splitlines())
 
 
 def _as_html(text: str) -> str:
@@ -186,5 +203,5 @@ def _mean(results: Results, name: str, measure: str) -> str:
 
 
 def _change(results: Results, name: str, measure: str) -> str:
-    unit, exact = known(measure).unit, known(measure).exact
-    return show(estimate(change(results, measure, name), unit, exact), unit)
+    found = estimate(change(results, measure, name), known(measure).exact)
+    return as_text(found, known(measure).unit)

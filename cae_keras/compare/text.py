@@ -34,6 +34,11 @@ DECIBELS = Unit(float, after=" dB")
 PLAIN = Unit(float, decimals=4)
 
 
+def in_unit(found: Interval, unit: Unit) -> Interval:
+    """Returns an interval with its numbers in a unit."""
+    return Interval(*map(unit.convert, (found.mean, found.low, found.high)), found.n)
+
+
 def as_text(found: Interval, unit: Unit = PLAIN) -> str:
     """Returns an estimate with its interval as text, with the digits that it supports.
 
@@ -45,40 +50,29 @@ def as_text(found: Interval, unit: Unit = PLAIN) -> str:
     Example:
         >>> as_text(Interval(math.log(0.5), math.log(0.4), math.log(0.625), 3), PERCENT)
         '−50 % (−60 to −38)'
+        >>> as_text(Interval(math.log(0.5), -math.inf, math.inf, 1), PERCENT)
+        '−50.0 % (one seed: no interval)'
     """
-    return show(in_unit(found, unit), unit)
-
-
-def in_unit(found: Interval, unit: Unit) -> Interval:
-    """Returns an interval with its numbers in a unit."""
-    return Interval(*map(unit.convert, (found.mean, found.low, found.high)), found.n)
-
-
-def show(found: Interval, unit: Unit = PLAIN) -> str:
-    """Returns as text an interval whose numbers are in the unit already.
-
-    Its digits are two of half the interval's width; of a value without one, three.
-
-    Example:
-        >>> show(Interval(-12.26, -14.02, -10.5, n=3), PERCENT)
-        '−12.3 % (−14.0 to −10.5)'
-        >>> show(Interval(-12.26, -100.0, math.inf, n=1), PERCENT)
-        '−12.3 % (one seed: no interval)'
-    """
-    half = (found.high - found.low) / 2
-    exact = half == 0
-    known = 0 < half < math.inf and found.n > 1
-    size, digits = (half, 2) if known else (abs(found.mean), 3)
-    decimals = digits - 1 - math.floor(math.log10(size)) if 0 < size < math.inf else 0
+    shown = in_unit(found, unit)
+    decimals = min(_decimals(shown), unit.decimals)
     mean, low, high = (
-        _number(x, min(max(decimals, 0), unit.decimals), unit.signed)
-        for x in (found.mean, found.low, found.high)
+        _number(x, decimals, unit.signed) for x in (shown.mean, shown.low, shown.high)
     )
     text = f"{unit.before}{mean}{unit.after}"
-    if exact:
+    if shown.low == shown.high:
         return text
-    between = f"{low} to {high}" if found.n > 1 else "one seed: no interval"
+    between = f"{low} to {high}" if shown.n > 1 else "one seed: no interval"
     return f"{text} ({between})"
+
+
+def _decimals(found: Interval) -> int:
+    """Two digits of half the interval's width; of a value without one, three."""
+    half = (found.high - found.low) / 2
+    known = 0 < half < math.inf and found.n > 1
+    size, digits = (half, 2) if known else (abs(found.mean), 3)
+    if not 0 < size < math.inf:
+        return 0
+    return max(digits - 1 - math.floor(math.log10(size)), 0)
 
 
 def _number(x: float, decimals: int, signed: bool) -> str:

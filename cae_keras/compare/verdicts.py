@@ -1,157 +1,135 @@
-"""Verdicts on the claims of the original study, and the table that shows them."""
+"""What a claim is made of, and how it is judged.
+
+A claim puts measured values between bounds. A value is an interval over seeds: its part
+of the claim holds if the whole interval lies between the bounds, fails if nothing of it
+does, and is undecided otherwise. A claim holds if all its parts do, and fails if one
+fails.
+"""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cae_keras.compare.claims import CLAIMS, Claim
-from cae_keras.compare.comparison import Results, estimate
-from cae_keras.compare.rules import Part
-from cae_keras.compare.statistics import (
-    FAILS,
-    HOLDS,
-    UNDECIDED,
-    Interval,
-    all_of,
-    judge,
+from cae_keras.compare.comparison import (
+    QUANTITIES,
+    Quantity,
+    Results,
+    change,
+    estimate,
 )
+from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, judge
 from cae_keras.compare.tables import Table
-from cae_keras.compare.text import show
+from cae_keras.compare.text import as_text, in_unit
 
 HEADERS = (
-    "claim",
-    "the original study says",
-    "rule, stated before the result",
-    "measured",
-    "verdict",
-)
+    "claim", "the original study says", "rule, stated before the result",
+    "measured", "verdict",
+)  # fmt: skip
 MOST_LINES = 3  # of a part that compares more, only the least favourable is shown
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found for one part of a claim, in one configuration.
+class Part:
+    """One thing that a claim says: a value, and where it must lie.
 
     Args:
-        part: The part.
-        compared: The configuration, or the two that are compared.
-        interval: The estimate, in the unit of the part.
-        word: `"holds"`, `"fails"`, `"undecided"`, or `""` if it is only shown.
-        agreeing: In how many seeds the value lies where the part says.
+        quantity: What is measured; the bounds are in its unit.
+        values: Takes the results, returns `{compared: one value a seed}`; each of them
+            must lie between the bounds.
+        low: The value must be greater.
+        high: The value must be less.
+        judged: Whether it counts, or is only shown beside.
+        every_seed: Whether each seed is judged by itself, instead of their mean by its
+            interval.
     """
 
-    part: Part
-    compared: str
-    interval: Interval
-    word: str
-    agreeing: int
-
-    @property
-    def text(self) -> str:
-        """What was measured, with its interval."""
-        value = show(self.interval, self.part.unit)
-        if self.part.every_seed:
-            way = "lower" if self.part.high < math.inf else "higher"
-            value = f"{way} in {self.agreeing} of {_seeds(self.interval.n)}"
-        return f"{self.compared}: {self.part.what} {value}"
+    quantity: Quantity
+    values: Callable[[Results], Mapping[str, np.ndarray]]
+    low: float = -math.inf
+    high: float = math.inf
+    judged: bool = True
+    every_seed: bool = False
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A claim, and what this build says: `"holds"`, `"fails"` or `"undecided"`."""
-
-    claim: Claim
-    word: str
-    findings: tuple[Finding, ...]
-
-    @property
-    def measured(self) -> str:
-        """What was measured, one line for each part."""
-        several = sum(bool(finding.word) for finding in self.findings) > 1
-        return "\n".join(
-            line
-            for part in self.claim.parts
-            for line in _lines([f for f in self.findings if f.part is part], several)
-        )
-
-
-def judge_claims(
-    results: Results,
-    chapter: str | None = None,
-    claims: Sequence[Claim] = CLAIMS,
-) -> list[Verdict]:
-    """Judges the claims of the original study by what this build measured.
+class Claim:
+    """A claim of the original study.
 
     Args:
-        results: `{configuration: {measure: one value a seed}}`, with all that the
-            claims speak of.
-        chapter: An experiment, or `"takeaways"`: its claims only.
-        claims: Which are judged; `PROPOSAL` are others.
+        number: Its place in the ledger.
+        quote: The original study's own words; … stands for words left out.
+        rule: What must be found, in words.
+        parts: The same in numbers.
+    """
 
-    Returns:
-        One `Verdict` a claim. With one seed, whatever depends on the seed is undecided.
+    number: int
+    quote: str
+    rule: str
+    parts: tuple[Part, ...]
 
-    Raises:
-        ValueError: If there is no claim in that chapter, or the results lack a
-            configuration or a measure.
+
+def changed(measure: str, variant: str, start: str = "baseline", **rule) -> Part:
+    """Returns the part of a claim that speaks of a measure's change.
+
+    Args:
+        measure: One of `QUANTITIES`.
+        variant: The configuration that it changes to.
+        start: The one that it changes from.
+        **rule: The bounds, and whatever else a `Part` takes.
 
     Example:
-        >>> results = {
-        ...     "baseline": {"excess_bce": [0.0125, 0.0124, 0.0126]},
-        ...     "three blocks": {"excess_bce": [0.0130, 0.0130, 0.0131]},
-        ... }
-        >>> (verdict,) = judge_claims(results, "depth")
-        >>> print(verdict.word, "–", verdict.measured)
-        fails – three blocks: excess BCE +4.3 % (+3.1 to +5.5)
+        >>> part = changed("ssim", "wide", low=0)
+        >>> part.values({"baseline": {"ssim": [0.5]}, "wide": {"ssim": [0.75]}})
+        {'wide': array([0.25])}
     """
-    chapters = list(dict.fromkeys(claim.chapter for claim in claims))
-    if chapter not in (None, *chapters):
-        raise ValueError(
-            f"chapter={chapter!r}: it must be one of {', '.join(map(repr, chapters))}"
-        )
-    return [
-        _verdict(claim, results) for claim in claims if chapter in (None, claim.chapter)
-    ]
-
-
-def verdict_table(verdicts: Sequence[Verdict]) -> Table:
-    """Returns verdicts as a table: claim, its words, its rule, what was measured.
-
-    Example:
-        >>> verdict_table([])._repr_html_().count("<th>")
-        5
-    """
-    return Table(
-        [
-            [v.claim.number, f"“{v.claim.quote}”", v.claim.rule, v.measured, v.word]
-            for v in verdicts
-        ],
-        HEADERS,
+    compared = variant if start == "baseline" else f"{start} → {variant}"
+    return Part(
+        QUANTITIES[measure],
+        lambda results: {compared: change(results, measure, variant, start)},
+        **rule,
     )
 
 
-def _verdict(claim: Claim, results: Results) -> Verdict:
-    findings = tuple(
-        _finding(part, compared, np.asarray(found))
+def verdict_table(claims: Sequence[Claim], results: Results) -> Table:
+    """Judges claims; returns a row each: its words, its rule, what was measured."""
+    rows = []
+    for claim in claims:
+        word, measured = verdict(claim, results)
+        rows.append([claim.number, f"“{claim.quote}”", claim.rule, measured, word])
+    return Table(rows, HEADERS)
+
+
+def verdict(claim: Claim, results: Results) -> tuple[str, str]:
+    """Returns the verdict on a claim, and what was measured, a line for each part."""
+    parts = [
+        [_judged(part, *compared) for compared in part.values(results).items()]
         for part in claim.parts
-        for compared, found in part.values(results).items()
-    )
-    return Verdict(claim, all_of(f.word for f in findings if f.word), findings)
+    ]
+    words = [word for part in parts for word, *_ in part if word]
+    lines = [line for part in parts for line in _lines(part, len(words) > 1)]
+    return _all_of(words), "\n".join(lines)
 
 
-def _finding(part: Part, compared: str, found: np.ndarray) -> Finding:
-    measured = estimate(found, part.unit, part.exact)
-    agreeing = sum(part.low < part.unit.convert(value) < part.high for value in found)
-    if not part.judged:
-        word = ""
-    elif part.every_seed:
-        word = _every_seed(agreeing, len(found))
-    else:
-        word = judge(measured, part.low, part.high)
-    return Finding(part, compared, measured, word, agreeing)
+def _judged(part: Part, compared: str, found: np.ndarray) -> tuple[str, str, float]:
+    """Returns a part's word on one value, its line, and how far it lies outside."""
+    unit, n = part.quantity.unit, len(found)
+    changes = estimate(found, part.quantity.exact)
+    measured = in_unit(changes, unit)
+    word, text = judge(measured, part.low, part.high), as_text(changes, unit)
+    if part.every_seed:
+        agreeing = sum(part.low < unit.convert(x) < part.high for x in found)
+        way = "lower" if part.high < math.inf else "higher"
+        text = f"{way} in {agreeing} of {n} seed{'s' * (n > 1)}"
+        word = _every_seed(agreeing, n)
+    outside = max(measured.mean - part.high, part.low - measured.mean)
+    line = f"{compared}: {part.quantity.label} {text}"
+    return word if part.judged else "", line, outside
+
+
+def _all_of(words: list[str]) -> str:
+    return next((word for word in (FAILS, UNDECIDED) if word in words), HOLDS)
 
 
 def _every_seed(agreeing: int, n: int) -> str:
@@ -161,33 +139,14 @@ def _every_seed(agreeing: int, n: int) -> str:
     return HOLDS if agreeing == n and n >= 3 else UNDECIDED
 
 
-def _lines(findings: list[Finding], several: bool) -> list[str]:
+def _lines(part: list[tuple[str, str, float]], several: bool) -> list[str]:
     """Returns the lines of one part; of many configurations, the one that decides."""
-    words = [finding.word for finding in findings]
-    if len(findings) > MOST_LINES and any(words):
-        worst = max(
-            (finding for finding in findings if finding.word == all_of(words)),
-            key=_outside,
-        )
-        counts = Counter(words)
-        summary = ", ".join(
-            f"{word} for {counts[word]}"
-            for word in (HOLDS, FAILS, UNDECIDED)
-            if counts[word]
-        )
-        return [f"{worst.text}, the least favourable of {len(words)}: {summary}"]
-    return [
-        f"{finding.text}, {finding.word}" if several and finding.word
-        else finding.text
-        for finding in findings
-    ]  # fmt: skip
-
-
-def _outside(finding: Finding) -> float:
-    """Returns how far an estimate lies outside its bounds, or, if negative, inside."""
-    mean, part = finding.interval.mean, finding.part
-    return max(mean - part.high, part.low - mean)
-
-
-def _seeds(n: int) -> str:
-    return "1 seed" if n == 1 else f"{n} seeds"
+    words = [word for word, *_ in part]
+    if len(part) <= MOST_LINES or not any(words):
+        return [f"{line}, {w}" if several and w else line for w, line, _ in part]
+    decided = _all_of(words)
+    deciding = [one for one in part if one[0] == decided]
+    _, worst, _ = max(deciding, key=lambda one: one[2])
+    kinds = [word for word in (HOLDS, FAILS, UNDECIDED) if word in words]
+    counts = ", ".join(f"{word} for {words.count(word)}" for word in kinds)
+    return [f"{worst}, the least favourable of {len(part)}: {counts}"]

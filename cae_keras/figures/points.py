@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.lines import Line2D
 
-from cae_keras.compare.front import front as pareto_front
+from cae_keras.compare.front import dominators
 from cae_keras.figures.labels import place_names
 from cae_keras.figures.style import (
     GREY,
@@ -76,7 +76,7 @@ def quality_by_cost(
     if fit:
         figure.alt += f" The slope is {_draw_fit(axis, x, y, cost):.2f}."
     if front:
-        best = [list(results)[i] for i in _draw_front(axis, x, y)]
+        best = _draw_front(axis, x, y, dominators(results, cost, measure))
         figure.alt += f" On the Pareto front: {', '.join(best)}."
     plain_log_ticks(axis.xaxis)
     plain_log_ticks(axis.yaxis)
@@ -146,13 +146,14 @@ def _draw_fit(axis, x: np.ndarray, y: np.ndarray, cost: str) -> float:
     return slope
 
 
-def _draw_front(axis, x: np.ndarray, y: np.ndarray) -> list[int]:
+def _draw_front(axis, x: np.ndarray, y: np.ndarray, dominated_by: dict) -> list[str]:
     """Draws the Pareto front as steps; returns who is on it, the cheapest first."""
-    best = pareto_front(x, y)
+    names = list(dominated_by)
+    best = [i for i in np.argsort(x) if not dominated_by[names[i]]]
     steps = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])
     axis.plot(*steps.T, color=GREY, lw=1.4, zorder=1, label="Pareto front")
     axis.legend()
-    return best
+    return [names[i] for i in best]
 
 
 def _split(by_setting: Mapping, cap: float) -> tuple[dict, dict]:

@@ -11,8 +11,7 @@ import numpy as np
 from tabulate import tabulate
 
 from cae_keras.compare.comparison import QUANTITIES
-from cae_keras.compare.floor import meets_quality_floor, pca_errors
-from cae_keras.compare.front import dominators
+from cae_keras.compare.front import dominators, meets_quality_floor, pca_errors
 from cae_keras.compare.tables import summary
 from cae_keras.config import get_preset
 from cae_keras.data import Mnist
