@@ -15,10 +15,9 @@ from keras import layers
 from torch.nn import functional
 from torch.optim.adam import adam
 
+from cae_keras.models import kernel_size
+
 EPSILON = keras.config.epsilon()  # how near to 0 and 1 Keras lets a probability come
-WITHOUT_WEIGHTS = (
-    layers.Flatten, layers.Reshape, layers.ReLU, layers.LeakyReLU, layers.Activation,
-)  # fmt: skip
 chains = weakref.WeakKeyDictionary()  # of each model that was checked
 
 
@@ -34,7 +33,7 @@ def convolve_transposed(layer, x, kernel, bias):
     For a single filter torch's routine is slow. There a matrix product gives the 4 × 4
     pixels of each position, and `fold` adds them up where they overlap.
     """
-    if layer.filters == 1 and layer.kernel_size == (4, 4):
+    if kernel.shape[:3] == (4, 4, 1):
         pixels = x.flatten(1, 2) @ kernel.flatten(0, 2).mT  # (n, positions, 16)
         sides = [2 * side for side in x.shape[1:3]]
         image = functional.fold(pixels.mT, sides, (4, 4), padding=1, stride=2)
@@ -44,19 +43,15 @@ def convolve_transposed(layer, x, kernel, bias):
     return x.movedim(1, -1)
 
 
-def normalise(layer, x, gamma, beta, mean, variance, statistics):
-    """A `BatchNormalization`; in training mode it adds to the list of statistics.
+def normalise(layer, x, gamma, beta, mean, variance):
+    """A `BatchNormalization`: γ (x − mean) / √(variance + ε) + β, by filter.
 
     Torch's own routine is not used: on this memory layout its gradients are less exact
     than Keras'.
+
+    References:
+        Ioffe & Szegedy, Batch Normalization (2015), arXiv:1502.03167, algorithm 1
     """
-    if statistics is not None:
-        now = torch.var_mean(x, (0, 1, 2), correction=0)
-        statistics += [
-            torch.lerp(new.detach(), old, layer.momentum)
-            for new, old in zip(now[::-1], (mean, variance), strict=True)
-        ]
-        variance, mean = now
     scale = torch.rsqrt(variance + layer.epsilon) * gamma
     return torch.addcmul(beta - mean * scale, x, scale)
 
@@ -66,11 +61,21 @@ def dense(layer, x, kernel, bias):
     return torch.addmm(bias, x, kernel)
 
 
+def call(layer, x):
+    """A layer without weights, as Keras computes it."""
+    return layer.call(x)
+
+
 FAST = {
     layers.Conv2D: convolve,
     layers.Conv2DTranspose: convolve_transposed,
     layers.BatchNormalization: normalise,
     layers.Dense: dense,
+    layers.Flatten: call,
+    layers.Reshape: call,
+    layers.ReLU: call,
+    layers.LeakyReLU: call,
+    layers.Activation: call,
 }
 
 
@@ -98,71 +103,77 @@ def forward(model: keras.Model, x, training: bool = False, weights=None):
         >>> outputs.shape, statistics
         (torch.Size([3, 1]), [])
     """
+    links, statistics = chain(model), []
     if weights is None:
-        weights = [variable.value for variable in model.weights]
-    statistics, first = [] if training else None, 0
-    for layer, function, count in chain(model):
-        own = weights[first : first + count]
-        first += count
-        if function is None:
-            x = layer.call(x)
-        elif function is normalise:
-            x = normalise(layer, x, *own, statistics)
-        else:
-            x = function(layer, x, *own)
-    return x, statistics or []
+        weights = (weight.value for *_, own in links for weight in own)
+    weights = iter(weights)
+    for layer, function, own in links:
+        own = [next(weights) for _ in own]
+        if training and function is normalise:
+            variance, mean = torch.var_mean(x, (0, 1, 2), correction=0)
+            statistics += [
+                torch.lerp(now.detach(), before, layer.momentum)
+                for now, before in zip((mean, variance), own[2:], strict=True)
+            ]
+            own[2:] = mean, variance
+        x = function(layer, x, *own)
+    return x, statistics
 
 
-def chain(model: keras.Model) -> list:
-    """Returns layer, function and number of weights for each layer, checked once."""
+def chain(model: keras.Model) -> list[tuple]:
+    """Returns layer, function and weights for each layer, checked once."""
     if model not in chains:
         chains[model] = [
-            (layer, FAST.get(type(layer)), len(layer.weights))
-            for layer in _flat(model)
-            if _check(layer)
+            (layer, FAST[type(layer)], layer.weights) for layer in _checked(model)
         ]
     return chains[model]
 
 
-def _flat(model):
+def _checked(model):
+    """Yields the layers of a model, and of the models in it, in their order."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _flat(layer)
+            yield from _checked(layer)
         elif not isinstance(layer, layers.InputLayer):
+            _check(layer)
             yield layer
 
 
-def _check(layer) -> bool:
+def _check(layer):
     """Refuses a layer that the functions here would compute as another one."""
-    side = 0 if layer.input.ndim < 4 else layer.input.shape[1]
+    if type(layer) not in FAST:
+        raise ValueError(
+            f"layer {layer.name!r} is a {type(layer).__name__}: it must be one of "
+            f"{', '.join(kind.__name__ for kind in FAST)}"
+        )
+    wanted = _like(layer).get_config()
+    for name, found in layer.get_config().items():
+        if name != "name" and "initializer" not in name and found != wanted[name]:
+            raise ValueError(
+                f"layer {layer.name!r} has {name}={found!r}: it must be "
+                f"{wanted[name]!r}"
+            )
+
+
+def _like(layer):
+    """Returns a layer of that kind and size with those settings that are computed."""
+    same = {"dtype": "float32"}
+    strided = same | {"strides": 2, "padding": "same", "data_format": "channels_last"}
     match layer:
-        case layers.Conv2DTranspose() | layers.Conv2D():
-            up = isinstance(layer, layers.Conv2DTranspose)
-            larger = layer.output.shape[1] if up else side
-            wanted = {
-                "kernel_size": (4, 4) if larger % 2 == 0 else (3, 3), "strides": (2, 2),
-                "padding": "same", "dilation_rate": (1, 1), "groups": 1,
-                "data_format": "channels_last", "use_bias": True,
-                "activation": keras.activations.linear,
-            }  # fmt: skip
+        case layers.Conv2DTranspose():
+            side = layer.output.shape[1]
+            strided["output_padding"] = 0 if side % 2 else None
+            return layers.Conv2DTranspose(layer.filters, kernel_size(side), **strided)
+        case layers.Conv2D():
+            kernel = tuple(map(kernel_size, layer.input.shape[1:3]))
+            return layers.Conv2D(layer.filters, kernel, **strided)
         case layers.BatchNormalization():
-            wanted = {"axis": -1, "center": True, "scale": True}
+            own = {"momentum": layer.momentum, "epsilon": layer.epsilon}
+            return layers.BatchNormalization(**own, **same)
         case layers.Dense():
-            wanted = {"use_bias": True, "activation": keras.activations.linear}
-        case _ if isinstance(layer, WITHOUT_WEIGHTS):
-            wanted = {}
+            return layers.Dense(layer.units, **same)
         case _:
-            raise ValueError(
-                f"layer {layer.name!r} is a {type(layer).__name__}: it must be one of "
-                f"{', '.join(kind.__name__ for kind in (*FAST, *WITHOUT_WEIGHTS))}"
-            )
-    for name, value in wanted.items():
-        found = getattr(layer, name, value)
-        if found != value:
-            raise ValueError(
-                f"layer {layer.name!r} has {name}={found!r}: it must be {value!r}"
-            )
-    return True
+            return layer
 
 
 def binary_crossentropy(y_true, y_pred):
@@ -191,50 +202,36 @@ class Trainer(keras.Model):
         return cls(model.inputs, model.outputs)
 
     def train_step(self, data):
-        images, targets = data
-        x, statistics = forward(self, images, training=True)
-        loss = binary_crossentropy(targets, x)
+        images, targets = map(keras.ops.convert_to_tensor, data)
+        reconstructions, statistics = forward(self, images, training=True)
+        loss = self.loss(targets, reconstructions)
         self.optimizer.apply(torch.autograd.grad(loss, self.optimizer.weights))
-        for variable, value in zip(
-            self.non_trainable_variables, statistics, strict=True
-        ):
+        moving = zip(self.non_trainable_variables, statistics, strict=True)
+        for variable, value in moving:
             variable.assign(value)
-        return self._tell(loss.detach(), len(images))
+        return self._tell(loss.detach(), images)
 
     def test_step(self, data):
-        images, targets = data
-        loss = binary_crossentropy(targets, forward(self, images)[0])
-        return self._tell(loss, len(images))
+        images, targets = map(keras.ops.convert_to_tensor, data)
+        return self._tell(self.loss(targets, forward(self, images)[0]), images)
 
-    def _tell(self, loss, images: int) -> dict:
-        self._loss_tracker.update_state(loss, sample_weight=images)
+    def _tell(self, loss, images) -> dict:
+        self._loss_tracker.update_state(loss, sample_weight=len(images))
         return {"loss": loss}
-
-
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate by step, without a tensor: a line up, half a cosine down."""
-
-    def __init__(self, peak: float, steps: int, warmup: int):
-        super().__init__()
-        self.peak, self.steps, self.warmup = peak, steps, warmup
-
-    def __call__(self, step) -> float:
-        step = int(step)
-        if step < self.warmup:
-            return self.peak * (1 + 24 * step / self.warmup) / 25
-        share = min(1.0, (step - self.warmup) / (self.steps - self.warmup))
-        return self.peak * (1 + math.cos(math.pi * share)) / 2
-
-    def get_config(self):
-        return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
 
 
 class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam by torch's fused routine: one pass over the weights, not ten.
 
     Torch adds epsilon to the root of the unbiased second moment, Keras to that of the
-    biased one; hence the division below. Clipping, decay and averages are left out.
+    biased one; hence the division below.
+
+    References:
+        Kingma & Ba, Adam (2015), arXiv:1412.6980, algorithm 1
     """
+
+    def __init__(self, learning_rate):  # it takes no clipping, decay or averages
+        super().__init__(learning_rate)
 
     def build(self, variables):
         if not self.built:
@@ -254,16 +251,11 @@ class FusedAdam(keras.optimizers.Adam):
             [grad.contiguous() for grad in grads],  # the routine trusts in the layout
             *self.moments,
             max_exp_avg_sqs=[],
-            state_steps=list(torch.full((len(grads),), float(done)).unbind()),
-            fused=True,
-            amsgrad=False,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            lr=rate,
-            weight_decay=0.0,
+            state_steps=[*self.weights[0].new_full((len(grads),), done)],
+            fused=True, amsgrad=False, maximize=False,
+            beta1=self.beta_1, beta2=self.beta_2, lr=rate, weight_decay=0.0,
             eps=self.epsilon / math.sqrt(1 - self.beta_2 ** (done + 1)),
-            maximize=False,
-        )
+        )  # fmt: skip
         self.iterations.value.add_(1)
 
 

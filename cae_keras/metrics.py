@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 from cae_keras.images import to_float
 
 EPSILON = 1e-7  # as in Keras: pixels are clipped to [ε, 1 − ε] before the logarithm
-BLOCK = 1_000  # images at a time, to save memory
+BLOCK = 1_000  # images
 
 
 def bce(x: np.ndarray, x_hat: np.ndarray) -> float:
@@ -92,10 +92,9 @@ def ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
             "size of its window"
         )
     total = 0.0
-    for start in range(0, n, BLOCK):
-        block = slice(start, start + BLOCK)
+    for below, below_hat in _blocks(x, x_hat):
         _, similarity = structural_similarity(
-            x[block].reshape(-1, width), x_hat[block].reshape(-1, width), full=True,
+            below.reshape(-1, width), below_hat.reshape(-1, width), full=True,
             data_range=1.0, gaussian_weights=True, sigma=1.5,
             use_sample_covariance=False,
         )  # fmt: skip
@@ -130,10 +129,13 @@ def sharpness(x: np.ndarray, x_hat: np.ndarray) -> float:
             f"x has shape {x.shape}: sharpness needs images of at least 3 × 3 pixels, "
             "the size of its stencil"
         )
-    energy = _laplacian_energy(x)
+    energy, energy_hat = (
+        sum(_laplacian_energy(block) for (block,) in _blocks(images))
+        for images in (x, x_hat)
+    )
     if energy == 0:
         raise ValueError("x has no edges: its Laplacian must not be 0 everywhere")
-    return _laplacian_energy(x_hat) / energy
+    return energy_hat / energy
 
 
 def quality(x: np.ndarray, x_hat: np.ndarray) -> dict[str, float]:
@@ -144,23 +146,23 @@ def quality(x: np.ndarray, x_hat: np.ndarray) -> dict[str, float]:
     """
     x, x_hat = _checked(x, x_hat)
     means = dict.fromkeys(("bce", "excess_bce", "mse", "psnr", "ssim"), 0.0)
-    for start in range(0, len(x), BLOCK):
-        block = slice(start, start + BLOCK)
-        share = len(x[block]) / len(x)
+    for block, block_hat in _blocks(x, x_hat):
         for measure in (bce, excess_bce, mse, psnr, ssim):
-            means[measure.__name__] += share * measure(x[block], x_hat[block])
+            means[measure.__name__] += len(block) / len(x) * measure(block, block_hat)
     return means
+
+
+def _blocks(*arrays: np.ndarray):
+    """Cuts arrays into blocks of images, to save memory."""
+    for start in range(0, len(arrays[0]), BLOCK):
+        yield [array[start : start + BLOCK] for array in arrays]
 
 
 def _laplacian_energy(x: np.ndarray) -> float:
     """Sums the squared Laplacian over the pixels that have four neighbours."""
-    energy = 0.0
-    for start in range(0, len(x), BLOCK):
-        block = x[start : start + BLOCK]
-        rows = block[:, :-2, 1:-1] + block[:, 2:, 1:-1]
-        columns = block[:, 1:-1, :-2] + block[:, 1:-1, 2:]
-        energy += float(np.sum((rows + columns - 4 * block[:, 1:-1, 1:-1]) ** 2))
-    return energy
+    rows = x[:, :-2, 1:-1] + x[:, 2:, 1:-1]
+    columns = x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    return float(np.sum((rows + columns - 4 * x[:, 1:-1, 1:-1]) ** 2))
 
 
 def _squared_error(x, x_hat) -> np.ndarray:

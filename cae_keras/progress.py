@@ -5,6 +5,7 @@ import contextvars
 import os
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from tqdm import tqdm
 
@@ -25,7 +26,7 @@ def progress_bar(total: int, label: str):
         label: What is going on, in a few words.
     """
     if _relay.get() is not None:
-        yield _Relay(_relay.get())
+        yield _relay.get()
         return
     path = os.environ.get("CAE_PROGRESS")
     watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -33,15 +34,12 @@ def progress_bar(total: int, label: str):
         stream = sys.stderr
         if path:
             stream = stack.enter_context(open(path, "a", encoding="utf-8"))
-        bar = tqdm(
-            total=total,
-            desc=label,
-            file=stream,
-            disable=not watched,
-            bar_format=FORMAT,
-            mininterval=0.5,
-        )
-        yield stack.enter_context(bar)
+        yield stack.enter_context(
+            tqdm(
+                total=total, desc=label, file=stream, disable=not watched,
+                bar_format=FORMAT, mininterval=0.5,
+            )
+        )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -55,21 +53,9 @@ def relayed(on_step: Callable[[], None]):
         >>> steps
         [1]
     """
-    token = _relay.set(on_step)
+    bar = SimpleNamespace(update=on_step, set_postfix_str=lambda text: None)
+    token = _relay.set(bar)
     try:
         yield
     finally:
         _relay.reset(token)
-
-
-class _Relay:
-    """Has those methods of a bar that are used here."""
-
-    def __init__(self, on_step):
-        self.on_step = on_step
-
-    def update(self):
-        self.on_step()
-
-    def set_postfix_str(self, text):
-        pass

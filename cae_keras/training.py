@@ -1,6 +1,7 @@
 """One run: configuration, recipe and seed in, trained network and history out."""
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -11,14 +12,7 @@ import torch
 
 from cae_keras.config import CAEConfig, Recipe, is_int, positive_int
 from cae_keras.data import Mnist
-from cae_keras.fast import (
-    Batches,
-    FusedAdam,
-    OneCycle,
-    Trainer,
-    binary_crossentropy,
-    forward,
-)
+from cae_keras.fast import Batches, FusedAdam, Trainer, binary_crossentropy, forward
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
 from cae_keras.progress import progress_bar
@@ -190,11 +184,26 @@ def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule
         `CosineDecay` with a warm-up is that cycle without its last phase.
 
     Example:
-        >>> round(float(one_cycle(Recipe())(0)), 6)
+        >>> round(one_cycle(Recipe())(0), 6)
         0.00016
     """
-    warmup = min(round(recipe.warmup * recipe.steps), recipe.steps - 1)
-    return OneCycle(recipe.peak_learning_rate, recipe.steps, warmup)
+    return _OneCycle(recipe)
+
+
+class _OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """The rate as a plain number, where Keras would make some ten tensors a step."""
+
+    def __init__(self, recipe: Recipe):
+        super().__init__()
+        self.peak, self.steps = recipe.peak_learning_rate, recipe.steps
+        self.warmup = min(round(recipe.warmup * self.steps), self.steps - 1)
+
+    def __call__(self, step) -> float:
+        step = int(step)
+        if step < self.warmup:
+            return self.peak * (1 + 24 * step / self.warmup) / 25
+        share = min(1.0, (step - self.warmup) / (self.steps - self.warmup))
+        return self.peak * (1 + math.cos(math.pi * share)) / 2
 
 
 def keep_memory():
