@@ -9,10 +9,11 @@ import math
 import sys
 import time
 
-from tabulate import tabulate
-
-from cae_keras.bench import measure_speed, quality_text, speed_text, time_to_quality
+from cae_keras.bench.quality import time_to_quality
+from cae_keras.bench.speed import measure_speed
+from cae_keras.bench.text import quality_text, speed_text
 from cae_keras.compare.front import QUALITY_FLOOR, RULE, choose, pca_errors
+from cae_keras.compare.tables import Table
 from cae_keras.data import first_of_each_class, load_mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.figures.pictures import card
@@ -20,10 +21,10 @@ from cae_keras.images import to_float
 from cae_keras.measurements.baselines import fit_pca
 from cae_keras.study import readme
 from cae_keras.study.report import report
-from cae_keras.study.search import validate
 from cae_keras.study.store import Store
 from cae_keras.study.study import measure, run
 
+SHOWN = ("bce", "mse", "ssim", "read")
 CARD = ("baseline", "trade-off", "2 latents")
 
 
@@ -82,7 +83,7 @@ def _train(asked):
     searched = "search" in asked.experiments
     studied = [name for name in asked.experiments if name != "search"]
     if studied or not searched:
-        _table(measure(run(*studied, data=mnist), mnist), "test")
+        _show(run(*studied, data=mnist), mnist, "test")
     if searched:
         _search(mnist)
     print(f"\n{time.monotonic() - start:.0f} s; kept in {Store().folder}")
@@ -90,41 +91,42 @@ def _train(asked):
 
 def _search(mnist):
     """Trains the search; only what was chosen is measured on the test images."""
-    configs = configurations("search")
-    runs = run("search", data=mnist)
-    validated = validate(runs, mnist)
-    _table(validated, "validation")
+    configs, runs = configurations("search"), run("search", data=mnist)
+    validated = _show(runs, mnist, "validation")
     chosen = choose(validated, pca_errors(fit_pca(mnist.x_train), mnist.x_val, configs))
     print(f"\n{QUALITY_FLOOR}\n{RULE}")
     if chosen is None:
         print("no configuration meets the floor: none is chosen")
         return
     print(f"chosen on the validation images: {chosen}\n")
-    _table(measure({chosen: runs[chosen]}, mnist), "test")
+    _show({chosen: runs[chosen]}, mnist, "test")
 
 
-def _table(measured, split: str):
-    shown = ("bce", "mse", "ssim", "read")
+def _show(runs, mnist, split: str):
+    """Measures runs on a split, prints the means over their seeds, and returns all."""
+    measured = measure(runs, mnist, split=split)
     rows = [
-        [name, *(values[what].mean() for what in shown), len(values["bce"])]
+        [name, *(values[what].mean() for what in SHOWN), len(values["bce"])]
         for name, values in measured.items()
     ]
     headers = ["", f"{split} BCE", "MSE", "SSIM", "read right", "seeds"]
-    print(tabulate(rows, headers, floatfmt=("", ".4f", ".5f", ".4f", ".4f", "")))
+    print(Table(rows, headers, ["", ".4f", ".5f", ".4f", ".4f", ""]))
+    return measured
 
 
 def _report(asked):
+    mnist = load_mnist()
     if asked.readme:
-        mnist = load_mnist()
         print(f"{readme.update(mnist)}\n\nwritten into README.md and results.json")
         _draw_card(mnist)
         return
-    rows = report(Store(), load_mnist())
+    rows = report(Store(), mnist)
     if asked.json:
         print(json.dumps(_finite(rows), indent=1))
         return
-    rows = [{name: row[name] for name in row if name != "history"} for row in rows]
-    print(tabulate(rows, headers="keys", floatfmt=".5g") or "no run in the store")
+    for row in rows:
+        del row["history"]
+    print(Table(rows) if rows else "no run in the store")
 
 
 def _draw_card(mnist):
@@ -142,10 +144,9 @@ def _draw_card(mnist):
 
 def _bench(asked) -> int:
     """Prints a benchmark; returns 1 if the machine was too noisy for a result."""
-    measure, text = measure_speed, speed_text
-    if asked.quality:
-        measure, text = time_to_quality, quality_text
-    found = measure(load_mnist())
+    load_mnist()  # so that it is prepared, or refused, before anything starts
+    found = time_to_quality() if asked.quality else measure_speed()
+    text = quality_text if asked.quality else speed_text
     print(json.dumps(found, indent=1) if asked.json else text(found))
     return 1 if found.get("noisy") else 0
 

@@ -6,11 +6,5 @@ built. The rest of the package knows nothing of it.
 """
 
 from cae_keras.bench.growth import expected_seconds, growth
-from cae_keras.bench.quality import time_to_quality
-from cae_keras.bench.speed import measure_speed
-from cae_keras.bench.text import quality_text, speed_text
 
-__all__ = [
-    "expected_seconds", "growth", "measure_speed", "quality_text", "speed_text",
-    "time_to_quality",
-]  # fmt: skip
+__all__ = ["expected_seconds", "growth"]

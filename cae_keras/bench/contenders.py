@@ -2,18 +2,21 @@
 
 What is the same for all: the network, the images, the size of a batch, float32, no
 validation (this project's path validates on the one image it is given, as it must on
-some), a process of its own, and memory that the C library keeps (see
-`cae_keras.bench.turns`). Only this project's path follows the recipe's learning rate:
-the others are spared that work. None compiles (`torch.compile`).
+some), a process of its own, torch's default threads unless a contender sets one, and
+memory that the C library keeps. (Without the last, a loop that has never freed a large
+block fetches its memory anew in each step.) Only this project's path follows the
+recipe's learning rate: the others are spared that work. None compiles.
 
 Each takes the data and calls `step()` after each step of the optimiser.
 """
 
 import itertools
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -22,39 +25,31 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from cae_keras.bench.apart import listen, say
 from cae_keras.bench.networks import stock_autoencoder, torch_autoencoder
 from cae_keras.config import CAEConfig, Recipe
-from cae_keras.data import Mnist
+from cae_keras.data import Mnist, load_mnist
 from cae_keras.images import to_float
 from cae_keras.progress import relayed
-from cae_keras.training import one_thread, train
+from cae_keras.training import keep_memory, one_thread, train
 
 BATCH = Recipe().batch_size
 RATE = 1e-3  # Adam's learning rate in Keras and PyTorch, where nobody sets another
 EPOCHS = 1_000  # longer than any window
 FORMATS = (torch.contiguous_format, torch.channels_last)
-TRIALS, TRIAL_STEPS = 6, 5
+TRIALS = 6  # of each format, of five steps
+Step = Callable[[], None]
 
 
-def whole_batches(mnist: Mnist) -> Mnist:
-    """Returns as many training images as fill whole batches, and one of the others."""
-    images = len(mnist.x_train) // BATCH * BATCH
-    one = mnist.x_val[:1], mnist.y_val[:1], mnist.x_test[:1], mnist.y_test[:1]
-    return Mnist(mnist.x_train[:images], mnist.y_train[:images], *one)
-
-
-def stock_keras(data: Mnist, step: Callable[[], None]):
+def stock_keras(data: Mnist, step: Step):
     """(a) Keras' own layers, optimiser, loss and `fit` on arrays, as in its guides."""
-    x = to_float(data.x_train)
-    network = stock_autoencoder()
+    x, network = to_float(data.x_train), stock_autoencoder()
     network.compile(keras.optimizers.Adam(RATE), loss="binary_crossentropy")
-    counting = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: step()
-    )
+    counting = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: step())
     network.fit(x, x, batch_size=BATCH, epochs=EPOCHS, callbacks=[counting], verbose=0)
 
 
-def tutorial_torch(data: Mnist, step: Callable[[], None]):
+def tutorial_torch(data: Mnist, step: Step):
     """(b) Eager PyTorch as in its tutorials: images are transformed one by one."""
     network = nn.Sequential(torch_autoencoder(), nn.Sigmoid())
     optimizer = torch.optim.Adam(network.parameters(), RATE)
@@ -64,12 +59,7 @@ def tutorial_torch(data: Mnist, step: Callable[[], None]):
         tutorial_epoch(network, loader, optimizer, step)
 
 
-def tutorial_epoch(
-    network: nn.Module,
-    loader: DataLoader,
-    optimizer: torch.optim.Optimizer,
-    step: Callable[[], None],
-) -> float:
+def tutorial_epoch(network: nn.Module, loader: DataLoader, optimizer, step) -> float:
     """Trains for one epoch; returns the mean loss."""
     total = 0.0
     for images, _ in loader:
@@ -96,7 +86,7 @@ class Digits(Dataset):
         return image.float().div(255), int(self.labels[i])
 
 
-def careful_torch(data: Mnist, step: Callable[[], None]):
+def careful_torch(data: Mnist, step: Step):
     """(c) Eager PyTorch with care: nothing is done twice, or for one image alone.
 
     All images lie in memory as a float tensor, a batch is cut out at once, the loss is
@@ -106,12 +96,6 @@ def careful_torch(data: Mnist, step: Callable[[], None]):
     x = to_float(data.x_train)
     for _ in careful_steps(x, faster_format(x)):
         step()
-
-
-def careful_torch_one_thread(data: Mnist, step: Callable[[], None]):
-    """(c) on one torch thread, beside which (d) is put."""
-    with one_thread():
-        careful_torch(data, step)
 
 
 def careful_steps(x: np.ndarray, memory_format: torch.memory_format) -> Iterator[None]:
@@ -140,27 +124,63 @@ def faster_format(x: np.ndarray) -> torch.memory_format:
     """Returns the format in which a few steps take less time, tried in turns."""
     loops = {one: careful_steps(x, one) for one in FORMATS}
     seconds = {one: [] for one in FORMATS}
-    for trial in range(TRIALS):
-        for one in FORMATS[:: -1 if trial % 2 else 1]:
-            start = time.perf_counter()
-            for _ in itertools.islice(loops[one], TRIAL_STEPS):
-                pass
-            seconds[one].append(time.perf_counter() - start)
+    for one in TRIALS * FORMATS:
+        start = time.perf_counter()
+        for _ in itertools.islice(loops[one], 5):
+            pass
+        seconds[one].append(time.perf_counter() - start)
     return min(FORMATS, key=lambda one: statistics.median(seconds[one]))
 
 
-def project(data: Mnist, step: Callable[[], None]):
+def project(data: Mnist, step: Step):
     """(d), and (e) side by side: `cae_keras.train`, as pages call it.
 
-    The recipe is the book's, of 1,000 epochs instead of 10, so that it does not end; as
-    many steps as in the book's lead up to the peak of the learning rate.
+    The recipe is the book's, but without its warm-up, and does not end.
     """
-    book = Recipe()
-    recipe = replace(
-        book,
-        images=len(data.x_train),
-        epochs=EPOCHS,
-        warmup=book.warmup * book.epochs / EPOCHS,
-    )
+    recipe = replace(Recipe(), images=len(data.x_train), epochs=EPOCHS, warmup=0)
     with relayed(step):
         train(CAEConfig(), recipe, 0, data)
+
+
+CONTENDERS = {
+    "stock_keras": stock_keras,
+    "tutorial_torch": tutorial_torch,
+    "careful_torch": careful_torch,
+    "careful_torch_one_thread": one_thread()(careful_torch),  # beside which (d) is put
+    "one_worker": project,
+    "all_workers": project,  # one a core
+}
+
+
+def turn(name: str, warm_up: float, seconds: float):
+    """Is the life of a contender in its process: it waits for its turn, and has it."""
+    told, data = listen(), whole_batches(load_mnist())
+    keep_memory()
+    say("ready")
+    told.wait()
+    CONTENDERS[name](data, partial(next, window(warm_up, seconds)))
+
+
+def whole_batches(mnist: Mnist) -> Mnist:
+    """Returns as many training images as fill whole batches, and one of the others."""
+    images = len(mnist.x_train) // BATCH * BATCH
+    one = mnist.x_val[:1], mnist.y_val[:1], mnist.x_test[:1], mnist.y_test[:1]
+    return Mnist(mnist.x_train[:images], mnist.y_train[:images], *one)
+
+
+def window(warm_up: float, seconds: float) -> Iterator[None]:
+    """Goes on after each step, and counts those that begin after the warm-up.
+
+    At the end it says images a second, and processor seconds a second, and exits.
+    """
+    begin = time.perf_counter()
+    yield
+    while time.perf_counter() < begin + warm_up:
+        yield
+    start, cpu = time.perf_counter(), time.process_time()
+    for steps in itertools.count(1):
+        yield
+        wall = time.perf_counter() - start
+        if wall >= seconds:
+            say([BATCH * steps / wall, (time.process_time() - cpu) / wall])
+            sys.exit()

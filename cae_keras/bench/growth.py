@@ -1,12 +1,12 @@
 """How the time of a study grows with images, seeds and workers."""
 
-import contextlib
 import math
 import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 
@@ -46,9 +46,6 @@ def growth(
         images: Numbers of images; with one seed, on one worker.
         seeds: Numbers of seeds; with the fewest images, on one worker.
         workers: Numbers of workers; with the fewest images and the most seeds.
-
-    Returns:
-        A `Timing` for each different combination.
     """
     few, many = min(images), max(seeds)
     asked = [
@@ -62,26 +59,14 @@ def growth(
 
 def _once(data: Mnist, images: int, seeds: int, workers: int) -> tuple[float, float]:
     recipe = Recipe(images=images, epochs=1)
-    with _apart(workers):
+    with (
+        TemporaryDirectory() as folder,
+        patch.dict(os.environ, CAE_RUNS=folder, CAE_WORKERS=str(workers)),
+    ):
         start = time.perf_counter()
         runs = run({"": CAEConfig()}, recipe=recipe, seeds=range(seeds), data=data)
         seconds = time.perf_counter() - start
     return seconds, sum(sum(one.history["seconds"]) for one in runs[""])
-
-
-@contextlib.contextmanager
-def _apart(workers: int) -> Iterator[None]:
-    """Has so many workers, and an empty run store, inside the block."""
-    names = "CAE_RUNS", "CAE_WORKERS"
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"CAE_RUNS": folder, "CAE_WORKERS": str(workers)}
-        try:
-            yield
-        finally:
-            for name in names:
-                del os.environ[name]
-            os.environ |= before
 
 
 def expected_seconds(timings: Sequence[Timing]) -> list[float]:

@@ -15,12 +15,9 @@ SIDE = 2048  # rows and columns: beyond this, torch's product gets hardly faster
 def gemm_gflops(seconds: float, side: int = SIDE) -> float:
     """Measures torch's float32 product of two square matrices, on its default threads.
 
-    Args:
-        seconds: How long to go on; one product is timed at least.
-        side: Rows and columns.
-
     Returns:
-        The median, in 10⁹ operations a second: a product has 2 side³.
+        The median over so many seconds, one product at least, in 10⁹ operations a
+        second: a product has 2 side³.
     """
     a, b, product = torch.rand(3, side, side)
     torch.mm(a, b, out=product)  # not timed: it may have to wake threads
@@ -33,14 +30,10 @@ def gemm_gflops(seconds: float, side: int = SIDE) -> float:
 
 
 def flops_per_image() -> int:
-    """Counts the operations of one training step for one image.
+    """Counts the operations of convolutions and dense layers in a step for one image.
 
-    They are those of convolutions and dense layers, forwards, and backwards for the
-    weights and for the inputs: three times the forward pass, but for the first layer,
-    whose inputs need no gradient. Everything else is small beside them.
-
-    References:
-        `torch.utils.flop_counter`: a multiply-accumulate is two operations.
+    They are three times the forward pass, backwards being for weights and for inputs;
+    but for the first layer, whose inputs need no gradient. All else is small beside it.
 
     Example:
         >>> flops_per_image()  # 6 × 2,461,696 MACs − 2 × 14² × 4² × 32

@@ -6,15 +6,9 @@ from torch import nn
 
 
 def stock_autoencoder() -> keras.Model:
-    """Returns the baseline made of Keras' own layers alone.
+    """Returns the baseline as one chain, not two nested models, which take longer.
 
-    It is one chain, not two nested models, which would take Keras longer.
-
-    Input shape:
-        `(n, 28, 28, 1)`.
-
-    Output shape:
-        The same, in [0, 1].
+    Input and output have the shape `(n, 28, 28, 1)`.
 
     Example:
         >>> stock_autoencoder().count_params()
@@ -39,11 +33,7 @@ def stock_autoencoder() -> keras.Model:
 def torch_autoencoder() -> nn.Sequential:
     """Returns the baseline in plain PyTorch, up to the logits of the pixels.
 
-    Input shape:
-        `(n, 1, 28, 28)`.
-
-    Output shape:
-        The same; a sigmoid takes the logits to [0, 1].
+    Input and output have the shape `(n, 1, 28, 28)`.
 
     Example:
         >>> sum(weight.numel() for weight in torch_autoencoder().parameters())

@@ -1,15 +1,13 @@
 """How long it takes to become how good: the book's recipe beside the published one."""
 
 import time
-from collections.abc import Callable
 
-import loky
 import torch
-from loky.process_executor import BrokenProcessPool
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
+from cae_keras.bench.apart import Apart
 from cae_keras.bench.contenders import Digits, tutorial_epoch
 from cae_keras.bench.networks import torch_autoencoder
 from cae_keras.config import CAEConfig, Recipe
@@ -17,20 +15,23 @@ from cae_keras.data import Mnist
 from cae_keras.images import to_float
 from cae_keras.metrics import bce
 from cae_keras.progress import progress_bar
-from cae_keras.study.pools import deaf_to_ctrl_c
 from cae_keras.training import train
 
 BATCH, EPOCHS = 32, 20  # of the published recipe
 VALIDATION_BATCH = 500
+PATIENCE = 24 * 3600  # seconds for a whole training
+SCRIPT = """
+from cae_keras import Recipe, load_mnist
+from cae_keras.bench import apart, quality
+apart.listen()
+apart.say(quality.{}(load_mnist(), {}))
+"""
 
 
-def time_to_quality(
-    mnist: Mnist, recipe: Recipe = Recipe(), epochs: int = EPOCHS
-) -> dict[str, dict[str, float]]:
+def time_to_quality(recipe: Recipe = Recipe(), epochs: int = EPOCHS) -> dict[str, dict]:
     """Trains the baseline by two recipes, one after the other, in fresh processes.
 
     Args:
-        mnist: The images. The test images are looked at when a training is over.
         recipe: The book's; both train on its number of images.
         epochs: Those of the published recipe.
 
@@ -43,10 +44,11 @@ def time_to_quality(
         there, by a PyTorch loop with a `DataLoader`; but with the last 5,000 training
         images for validation, where it took the test images.
     """
-    return {
-        "book": _apart(book, mnist, recipe),
-        "published": _apart(published, mnist, recipe.images, epochs),
-    }
+    asked, found = {"book": recipe, "published": f"{recipe.images}, {epochs}"}, {}
+    for name, budget in asked.items():
+        with Apart(name, SCRIPT.format(name, budget)) as process:
+            found[name] = process.hear(PATIENCE)
+    return found
 
 
 def book(mnist: Mnist, recipe: Recipe) -> dict[str, float]:
@@ -71,13 +73,9 @@ def published(mnist: Mnist, images: int, epochs: int) -> dict[str, float]:
         for _ in range(epochs):
             tutorial_epoch(network, loader, optimizer, bar.update)
             schedule.step(_error(network, mnist.x_val))
-    seconds = time.perf_counter() - start
+    seconds, threads = time.perf_counter() - start, torch.get_num_threads()
     error = _error(network, mnist.x_test)
-    return {
-        "test_bce": error,
-        "seconds": seconds,
-        "threads": torch.get_num_threads(),
-    }
+    return {"test_bce": error, "seconds": seconds, "threads": threads}
 
 
 def _error(network: nn.Module, images) -> float:
@@ -86,16 +84,3 @@ def _error(network: nn.Module, images) -> float:
     with torch.no_grad():
         parts = [network(batch) for batch in x.split(VALIDATION_BATCH)]
     return float(bce(images, torch.cat(parts).movedim(1, -1).numpy()))
-
-
-def _apart(train: Callable, *arguments) -> dict[str, float]:
-    """Calls in a process of its own, so that neither meets what the other has left."""
-    executor = loky.ProcessPoolExecutor(1)
-    try:
-        with deaf_to_ctrl_c():
-            future = executor.submit(train, *arguments)
-        return future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(f"{train.__name__}: its process died") from error
-    finally:
-        executor.shutdown(kill_workers=True)

@@ -1,75 +1,49 @@
-"""Images per second of all contenders, measured side by side in one run."""
+"""Images per second of all contenders, and the start-up of a page."""
 
 import contextlib
+import statistics
 import time
 
 import loky
 import torch
 
-from cae_keras.bench.contenders import (
-    BATCH,
-    careful_torch,
-    careful_torch_one_thread,
-    project,
-    stock_keras,
-    tutorial_torch,
-    whole_batches,
-)
+from cae_keras.bench.apart import Apart
+from cae_keras.bench.contenders import CONTENDERS
 from cae_keras.bench.limit import flops_per_image, gemm_gflops
-from cae_keras.bench.startup import startup_seconds
-from cae_keras.bench.summary import summary
-from cae_keras.bench.turns import Contender, in_turns
-from cae_keras.data import Mnist
+from cae_keras.bench.results import sum_up
 from cae_keras.deploy.machine import machine
 from cae_keras.progress import progress_bar
 
-WINDOW = 1.5  # seconds a turn; many short ones, as two threads run unevenly
-ROUNDS, LEAST_ROUNDS = 16, 8
-WARM_UP = 40  # steps
-BUDGET = 280.0  # seconds for everything; where they are short, there are fewer rounds
-CONTENDERS = {
-    "stock_keras": stock_keras,
-    "tutorial_torch": tutorial_torch,
-    "careful_torch": careful_torch,
-    "careful_torch_one_thread": careful_torch_one_thread,
-    "one_worker": project,
-    "all_workers": project,  # one a core
-}
-ONE_THREADED = ("careful_torch_one_thread", "one_worker", "all_workers")
+# On two cores the processes of a round take 14 s to start, and a turn takes 4 s: with
+# the starts of pages, 4 s each, that makes 260 s.
+WARM_UP, WINDOW = 1.5, 2.0  # seconds of a turn that do not count, and that do
+ROUNDS = 6
+PAGES = 3  # whose start-up is measured
+TURN = "from cae_keras.bench.contenders import turn; turn({!r}, {}, {})"
+PAGE = """
+import cae_keras; print(1, flush=True)
+cae_keras.load_mnist(); print(2, flush=True)
+"""
 
 
-def measure_speed(mnist: Mnist) -> dict:
-    """Measures how fast this machine trains the baseline, in six ways.
-
-    Args:
-        mnist: The images. Whole batches of the training images are used.
+def measure_speed() -> dict:
+    """Measures how fast this machine trains the baseline on MNIST, in six ways.
 
     Returns:
-        What `summary` returns, and `startup_seconds`, `window_seconds`, `cores`,
+        What `sum_up` returns, and `startup_seconds`, `window_seconds`, `cores`,
         `threads` (torch's default) and `machine`.
 
     Raises:
         ValueError: If there is a CUDA device, which some contenders would use.
-        RuntimeError: If the process of a contender died.
+        RuntimeError: If a process died.
     """
     if torch.cuda.is_available():
         raise ValueError(
             "CUDA_VISIBLE_DEVICES: it must be set to -1; the benchmark is of processors"
         )
-    begin, cores = time.monotonic(), loky.cpu_count()
-    startup, data = startup_seconds(), whole_batches(mnist)
-    with contextlib.ExitStack() as stack:
-        contenders = {
-            name: stack.enter_context(
-                Contender(name, cores if name == "all_workers" else 1)
-            )
-            for name in CONTENDERS
-        }
-        for name, contender in contenders.items():
-            contender.send(CONTENDERS[name], data)
-        rates, shares = _measure(contenders, BUDGET + begin)
+    cores, startup = loky.cpu_count(), startup_seconds()
     return {
-        **summary(rates, shares, flops_per_image()),
+        **sum_up(*measure_rounds(cores), flops_per_image()),
         "startup_seconds": startup,
         "window_seconds": WINDOW,
         "cores": cores,
@@ -78,24 +52,62 @@ def measure_speed(mnist: Mnist) -> dict:
     }
 
 
-def _measure(contenders: dict[str, Contender], deadline: float):
-    """Returns rates and shares by names, one a round; first everybody warms up."""
-    with progress_bar((1 + ROUNDS) * len(contenders) + ROUNDS, "benchmark") as bar:
-        for contender in contenders.values():
-            contender.warm_up(WARM_UP)
-            bar.update()
-        calls = {name: _turn(contender) for name, contender in contenders.items()}
-        calls["gemm_gflops"] = lambda: (gemm_gflops(WINDOW), None)
-        seconds = deadline - time.monotonic()
-        turns = in_turns(calls, ROUNDS, LEAST_ROUNDS, seconds, bar.update)
-    rates = {name: [rate for rate, _ in values] for name, values in turns.items()}
-    shares = {name: [share for _, share in turns[name]] for name in ONE_THREADED}
+def startup_seconds() -> dict[str, float]:
+    """Returns how long a fresh process, as that of a page, takes for `PAGE`'s steps.
+
+    Medians of the seconds since its start: `imported` and `data_loaded`.
+    """
+    seconds = {"imported": [], "data_loaded": []}
+    for _ in range(PAGES):
+        start = time.perf_counter()
+        with Apart("start-up", PAGE) as page:
+            for found in seconds.values():
+                page.hear()
+                found.append(time.perf_counter() - start)
+    return {what: statistics.median(found) for what, found in seconds.items()}
+
+
+def measure_rounds(cores: int) -> tuple[dict[str, list], dict[str, list]]:
+    """Lets each contender, and the matrix product, have a turn a round.
+
+    The order rotates from round to round.
+
+    Returns:
+        By names one value a round: rates, and the processor seconds a second that each
+        process had.
+    """
+    names = [*CONTENDERS, "gemm_gflops"]
+    rates, shares = ({name: [] for name in names} for _ in range(2))
+    with progress_bar(ROUNDS * len(names), "benchmark") as bar:
+        for turn in range(ROUNDS):
+            first = turn % len(names)
+            for name, rate, share in _round(names[first:] + names[:first], cores):
+                rates[name].append(rate)
+                shares[name].append(share)
+                bar.update()
     return rates, shares
 
 
-def _turn(contender: Contender):
-    def images_per_second():
-        steps, share = contender.run(WINDOW)
-        return BATCH * steps, share
+def _round(names: list[str], cores: int):
+    """Yields name, rate and share, in the order of the names.
 
-    return images_per_second
+    All processes start at once, which leaves no core idle; then each has its turn, and
+    those of all workers have it together.
+    """
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(Apart(name, TURN.format(name, WARM_UP, WINDOW)))
+            for name in CONTENDERS
+            for _ in range(cores if name == "all_workers" else 1)
+        ]
+        for process in started:
+            process.hear()  # that it is ready
+        for name in names:
+            if name == "gemm_gflops":
+                yield name, gemm_gflops(WINDOW), None
+                continue
+            mine = [process for process in started if process.name == name]
+            for process in mine:
+                process.tell()
+            rates, shares = zip(*(process.hear() for process in mine), strict=True)
+            yield name, sum(rates), statistics.mean(shares)

@@ -1,6 +1,6 @@
 """What was measured, as text for a terminal."""
 
-from tabulate import tabulate
+from cae_keras.compare.tables import Table
 
 LABELS = {
     "stock_keras": "(a) stock Keras, fit on arrays, default threads",
@@ -9,42 +9,42 @@ LABELS = {
     "careful_torch_one_thread": "(c) on one thread",
     "one_worker": "(d) this project, one worker (one thread)",
     "all_workers": "(e) this project, one worker a core",
+    "limit_images_per_s": "(f) limit: {gemm_gflops:.0f} GFLOP/s over {mflop:.1f} MFLOP "
+    "an image",
 }
-CONDITIONS = """\
+RECIPES = {
+    "book": "the book's recipe, by this project",
+    "published": "the published recipe, by its PyTorch loop",
+}
+SPEED = """\
+{machine[processor]}, {cores} cores, keras {machine[keras]}, torch {machine[torch]}, \
+{machine[date]}
+medians of {rounds} rounds of {window_seconds:g} s; spread between quartiles, standard \
+error of the median
+
+{table}
+
 One contender runs at a time; all: the baseline in float32, MNIST, batch 64, no
 validation, freed memory kept; (a) to (c) with a constant learning rate, which is less
 work. (e) over (b) and (c) compares all cores with all cores, (d) over (c) one thread
-with one thread."""
+with one thread.
+
+start-up of a page: {startup_seconds[data_loaded]:.1f} s until MNIST is loaded, of \
+which {startup_seconds[imported]:.1f} s until cae_keras is imported
+{verdict}"""
 
 
 def speed_text(found: dict) -> str:
     """Returns what `measure_speed` found as a table and some lines."""
+    mflop = found["flops_per_image"] / 1e6
     rows = [
-        [label, f"{found[name]:,.0f}", *_noise(found, name)]
+        [label.format(**found, mflop=mflop), found[name],
+         100 * found["spread"][name], 100 * found["standard_error"][name]]
         for name, label in LABELS.items()
-    ]
-    product = f"{found['gemm_gflops']:.0f} GFLOP/s"
-    flops = f"{found['flops_per_image'] / 1e6:.1f} MFLOP an image"
-    limit = f"(f) limit: {product} over {flops}"
-    noise = _noise(found, "gemm_gflops")
-    rows.append([limit, f"{found['limit_images_per_s']:,.0f}", *noise])
-    seconds = found["startup_seconds"]
-    about = found["machine"]
-    versions = ", ".join(f"{name} {about[name]}" for name in ("keras", "torch"))
-    return "\n".join([
-        f"{about['processor']}, {found['cores']} cores, {versions}, {about['date']}",
-        f"medians of {found['rounds']} rounds of {found['window_seconds']:g} s; spread "
-        "between quartiles, standard error of the median",
-        "",
-        tabulate(rows, ["", "images/s", "spread", "error"], disable_numparse=True,
-                 colalign=("left", "right", "right", "right")),
-        "",
-        CONDITIONS,
-        "",
-        f"start-up of a page: {seconds['data_loaded']:.1f} s until MNIST is loaded, of "
-        f"which {seconds['imported']:.1f} s until cae_keras is imported",
-        _verdict(found),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    headers = ["", "images/s", "spread (%)", "error (%)"]
+    table = Table(rows, headers, ["", ",.0f", ".0f", ".0f"])
+    return SPEED.format(**found, table=table, verdict=_verdict(found))
 
 
 def _verdict(found: dict) -> str:
@@ -52,25 +52,13 @@ def _verdict(found: dict) -> str:
         reasons = (f"{name}: {reason}" for name, reason in found["noisy"].items())
         return f"too noisy: {'; '.join(reasons)}. No ratios: this is not a result."
     ratios = dict(found["ratios"])
-    share = _percent(ratios.pop("e/limit"))
+    share = 100 * ratios.pop("e/limit")
     listed = ", ".join(f"{name} {value:.2f}" for name, value in ratios.items())
-    return f"ratios: {listed}; (e) reaches {share} of the limit"
+    return f"ratios: {listed}; (e) reaches {share:.0f} % of the limit"
 
 
 def quality_text(found: dict) -> str:
     """Returns what `time_to_quality` found as a table."""
-    labels = {
-        "book": "the book's recipe, by this project",
-        "published": "the published recipe, by its PyTorch loop",
-    }
-    rows = [[labels[name], *values.values()] for name, values in found.items()]
+    rows = [[RECIPES[name], *values.values()] for name, values in found.items()]
     headers = ["", "test BCE", "seconds", "threads"]
-    return tabulate(rows, headers, floatfmt=("", ".4f", ".0f", ".0f"))
-
-
-def _noise(found: dict, name: str) -> list[str]:
-    return [_percent(found[which][name]) for which in ("spread", "standard_error")]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return str(Table(rows, headers, ["", ".4f", ".0f", ""]))

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 ERROR = 0.08  # of a median; a contender whose median is less certain is no result
 SHARE = 0.90  # nor is one that had less of its processors' time
+ONE_THREADED = ("careful_torch_one_thread", "one_worker", "all_workers")
+HAD = "it had its processors for {:.0%} of the time, at least {:.0%} are needed"
+IS = "the standard error of its median is {:.0%}, at most {:.0%} are allowed"
 RATIOS = {
     "e/a": ("all_workers", "stock_keras"),
     "e/b": ("all_workers", "tutorial_torch"),
@@ -15,7 +18,7 @@ RATIOS = {
 }
 
 
-def summary(
+def sum_up(
     rates: Mapping[str, Sequence[float]],
     shares: Mapping[str, Sequence[float]],
     flops: float,
@@ -27,8 +30,8 @@ def summary(
 
     Args:
         rates: For each contender, images per second in each round; and `gemm_gflops`.
-        shares: For each contender that runs on one thread a process: how much of a
-            processor each process had, in each round.
+        shares: For each of `ONE_THREADED` how much of a processor each of its processes
+            had, in each round; of others they are left aside.
         flops: Operations an image.
 
     Returns:
@@ -41,20 +44,29 @@ def summary(
     """
     limits = [1e9 * gflops / flops for gflops in rates["gemm_gflops"]]
     rates = {**rates, "limit_images_per_s": limits}
-    spreads = {name: spread(values) for name, values in rates.items()}
     errors = {name: standard_error(values) for name, values in rates.items()}
-    had = {name: statistics.median(values) for name, values in shares.items()}
-    noisy = noise(errors, had)
+    had = {name: statistics.median(shares[name]) for name in ONE_THREADED}
+    noisy = {
+        **{name: _say(HAD, x, SHARE) for name, x in had.items() if not x >= SHARE},
+        **{name: _say(IS, x, ERROR) for name, x in errors.items() if not x <= ERROR},
+    }
     return {
         **{name: statistics.median(values) for name, values in rates.items()},
         "flops_per_image": flops,
-        "ratios": None if noisy else ratios(rates),
+        "ratios": None if noisy else {
+            ratio: statistics.median(map(lambda a, b: a / b, rates[one], rates[other]))
+            for ratio, (one, other) in RATIOS.items()
+        },
         "noisy": noisy,
-        "spread": spreads,
+        "spread": {name: spread(values) for name, values in rates.items()},
         "standard_error": errors,
         "cpu_share": had,
         "rounds": len(limits),
-    }
+    }  # fmt: skip
+
+
+def _say(sentence: str, found: float, allowed: float) -> str:
+    return sentence.format(found, allowed).replace("%", " %")
 
 
 def spread(values: Sequence[float]) -> float:
@@ -79,33 +91,3 @@ def standard_error(values: Sequence[float]) -> float:
         0.0166
     """
     return math.sqrt(math.pi / 2 / len(values)) * spread(values) / 1.35
-
-
-def ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Returns the median over rounds of each ratio in `RATIOS`."""
-    return {
-        ratio: statistics.median(
-            one / other for one, other in zip(rates[ours], rates[theirs], strict=True)
-        )
-        for ratio, (ours, theirs) in RATIOS.items()
-    }
-
-
-def noise(errors: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, str]:
-    """Returns what is wrong with each contender with which something is.
-
-    Example:
-        >>> noise({"a": 0.02, "b": 0.3}, {"a": 0.97})
-        {'b': 'the standard error of its median is 30 %, at most 8 % are allowed'}
-    """
-    noisy = {
-        name: f"the standard error of its median is {value:.0%}, at most {ERROR:.0%} "
-        "are allowed"
-        for name, value in errors.items()
-        if not value <= ERROR
-    }
-    for name, value in shares.items():
-        if not value >= SHARE and name not in noisy:
-            reason = f"it had its processors for {value:.0%} of the time, at least"
-            noisy[name] = f"{reason} {SHARE:.0%} are needed"
-    return {name: reason.replace("%", " %") for name, reason in noisy.items()}
