@@ -129,10 +129,13 @@ ACTIVATION = (
 )  # fmt: skip
 
 DEPTH = (
-    Claim(12, "Marginal improvement with added layers",
+    Claim(
+        12,
+        "Marginal improvement with added layers",
         "With three blocks, excess BCE falls, by less than 5 %.",
-        (changed("excess_bce", "three blocks", low=-5, high=0),)),
-)  # fmt: skip
+        (changed("excess_bce", "three blocks", low=-5, high=0),),
+    ),
+)
 
 TAKEAWAYS = (
     Claim(5, "Latent dimension size and filter width had the most significant effect "

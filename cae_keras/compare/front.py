@@ -20,8 +20,8 @@ QUALITY_FLOOR = (
     "network has latents."
 )
 RULE = (
-    "Of those that meet the floor, the one with the smallest code; of equal codes, the "
-    "one with the fewest parameters."
+    "Of those that meet the quality floor, the one with the smallest code; of equal "
+    "codes, the one with the fewest parameters."
 )
 
 

@@ -56,7 +56,7 @@ class Table(Sequence):
         rows = list(rows)
         if rows and isinstance(rows[0], Mapping):
             headers = headers or list(rows[0])
-            rows = [[row.get(name) for name in headers] for row in rows]
+            rows = [[row[name] for name in headers] for row in rows]
         self.headers, formats = list(headers), formats or len(headers) * [""]
         for name, columns in (("formats", formats), *(("rows", row) for row in rows)):
             if len(columns) != len(headers):
