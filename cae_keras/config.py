@@ -142,24 +142,14 @@ class Preset:
 
 
 def positive_int(name: str, value) -> int:
-    """Returns a positive integer as `int`, or raises a `ValueError`.
-
-    Example:
-        >>> positive_int("epochs", 3)
-        3
-    """
+    """Returns a positive integer as `int`, or raises a `ValueError`."""
     if not is_int(value) or value < 1:
         raise ValueError(f"{name}={value!r}: it must be a positive integer")
     return int(value)
 
 
 def real(name: str, value, low=-math.inf, above=-math.inf, below=math.inf) -> float:
-    """Returns a number in `[low, below)` and above `above` as `float`, or raises.
-
-    Example:
-        >>> real("warmup", 0, low=0.0, below=1.0)
-        0.0
-    """
+    """Returns a number in `[low, below)` and above `above` as `float`, or raises."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not (low <= value < below and value > above):
         half_open = f"in [{low:g}, {below:g})"
@@ -174,12 +164,7 @@ def is_int(value) -> bool:
 
 
 def one_of(name: str, value, choices: Iterable[str]) -> str:
-    """Returns a value that is one of some strings, or raises a `ValueError`.
-
-    Example:
-        >>> one_of("activation", "relu", ("relu", "leaky_relu"))
-        'relu'
-    """
+    """Returns a value that is one of some strings, or raises a `ValueError`."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name}={value!r}: it must be one of {listed}")

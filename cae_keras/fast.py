@@ -191,15 +191,9 @@ class Trainer(keras.Model):
 
     Example:
         >>> images = keras.Input((2,))
-        >>> Trainer.of(keras.Model(images, layers.Dense(2)(images))).count_params()
+        >>> Trainer(images, layers.Dense(2)(images)).count_params()
         6
     """
-
-    @classmethod
-    def of(cls, model: keras.Model) -> "Trainer":
-        """Returns a trainer of a model, once all its layers are checked."""
-        chain(model)
-        return cls(model.inputs, model.outputs)
 
     def train_step(self, data):
         images, targets = map(keras.ops.convert_to_tensor, data)

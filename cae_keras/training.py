@@ -136,20 +136,14 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     with one_thread(), progress_bar(recipe.steps, _label(config, seed)) as bar:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
-        trainer, watch = Trainer.of(autoencoder), _Observer(bar)
+        trainer = Trainer(autoencoder.inputs, autoencoder.outputs)
+        watch = _Observer(bar)
         history = fit(trainer, binary_crossentropy, recipe, [x], [x_val], watch)
         weights = tuple(autoencoder.get_weights())
     return Run(config, recipe, int(seed), history, weights)
 
 
-def fit(
-    model: keras.Model,
-    loss,
-    recipe: Recipe,
-    arrays: list[np.ndarray],
-    validation: list[np.ndarray],
-    watch: keras.callbacks.Callback,
-) -> dict[str, tuple[float, ...]]:
+def fit(model: keras.Model, loss, recipe: Recipe, arrays, validation, watch) -> dict:
     """Trains a model by a recipe, with Keras' own `fit`; returns its history.
 
     The arrays are images and their targets, unless the images are their own.
