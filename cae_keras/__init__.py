@@ -91,7 +91,6 @@ from cae_keras.models import (
     kernel_size,
 )
 from cae_keras.study.provenance import provenance
-from cae_keras.study.search import validate
 from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
 from cae_keras.training import Run, one_cycle, train
 
@@ -111,6 +110,6 @@ __all__ = [
     "receptive_field", "Recipe", "reconstruct_among",
     "relative_change", "roughness", "RULE", "Run", "run", "save_int8", "save_onnx",
     "saved_bytes", "sharpness", "smallest_detectable", "ssim",
-    "summary", "Table", "TIMES", "to_float", "train", "train_reader", "validate",
+    "summary", "Table", "TIMES", "to_float", "train", "train_reader",
     "whether_it_adds_up",
 ]  # fmt: skip

@@ -5,16 +5,12 @@ from importlib.metadata import version
 from cae_keras.config import CAEConfig, get_preset
 from cae_keras.data import Mnist, fingerprint
 from cae_keras.deploy.machine import machine
-from cae_keras.study.pools import number_of_workers
-from cae_keras.study.store import task_key
+from cae_keras.study.keys import task_key
 from cae_keras.study.tasks import Training
+from cae_keras.study.workers import number_of_workers
 
 PACKAGES = (
-    "scipy",
-    "scikit-image",
-    "matplotlib",
-    "tensorflow-datasets",
-    "jupyter-book",
+    *("scipy", "scikit-image", "matplotlib", "tensorflow-datasets", "jupyter-book"),
 )
 
 

@@ -5,45 +5,54 @@ is shared. A task has one CPU and no GPU, so that it gives the same on every nod
 """
 
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from cae_keras.config import ROOT
 from cae_keras.data import Mnist
 from cae_keras.progress import relayed
-from cae_keras.study.pools import ATTEMPTS, POLL, done
-from cae_keras.study.store import Entry, Task, task_key
+from cae_keras.study.keys import task_key
+from cae_keras.study.store import Entry
+from cae_keras.study.tasks import Task
+from cae_keras.study.workers import ATTEMPTS, POLL, done
 
-ALL_BUT_THE_PACKAGE = ["/*", "!/.", "!/cae_keras", "/cae_keras/mnist", "__pycache__"]
+SHIPPED = ["/*", "!/.", "!/cae_keras", "/cae_keras/mnist/*.gz", "__pycache__"]
 
 
 class RayTasks:
-    """Does tasks on the Ray cluster that `RAY_ADDRESS` names.
+    """Does tasks on the Ray cluster that `RAY_ADDRESS` names, as `Workers` does here.
 
-    Ray is given all tasks at once, and does as many at a time as there are CPUs: a node
-    that joins later gets its share.
+    Without a limit Ray is given all tasks at once, and does as many at a time as there
+    are CPUs: a node that joins later gets its share.
     """
 
-    def __init__(self, limit: int | None, bar):
-        self.limit, self.bar = limit, bar
-        self.busy = {}  # reference to the result: (key, task)
-        self.data, self.steps_done = None, 0
+    def __init__(self, bar, limit: int | None):
+        self.bar, self.limit = bar, limit or math.inf
+        self.busy, self.data = {}, None  # reference to the result: (key, task)
 
     def __enter__(self):
         ray.init(
             _address(),
-            runtime_env=_environment(),
+            # With a working directory Ray does not look for code where the caller has
+            # it: on another machine another version of this package may be there
+            runtime_env={
+                "working_dir": str(ROOT),
+                "excludes": SHIPPED,
+                "env_vars": {"CUDA_VISIBLE_DEVICES": ""},
+            },
             log_to_driver=False,  # or a page would show what a worker prints
             logging_level=logging.ERROR,
         )
-        self.counts = _Counts.remote()
+        self.counter = _Counter.remote()
         return self
 
     def __exit__(self, *_):
@@ -51,102 +60,85 @@ class RayTasks:
             ray.cancel(reference, force=True)
         ray.shutdown()
 
+    def submit(self, key: str, task: Task, data: Mnist):
+        self.data = self.data or ray.put(data)
+        self.busy[_work.remote(key, task, self.data, self.counter)] = key, task
+
+    def count(self, steps: int):
+        self.counter.add.remote(steps)
+
+    def ended(self) -> list[tuple[str, Callable[[], Entry]]]:
+        if not self.busy:  # all that is left is with another process
+            time.sleep(POLL)
+        ended, _ = self._wait(POLL)
+        steps = min(ray.get(self.counter.add.remote(0)), self.bar.total)
+        self.bar.update(steps - self.bar.n)
+        # No longer busy, whatever it gave: Ray 2.60 ends who cancels a failed task
+        found = [(reference, *self.busy.pop(reference)) for reference in ended]
+        return [(key, partial(_result, task, ref)) for ref, key, task in found]
+
     def _wait(self, seconds: float) -> tuple[list, list]:
         """Returns what has come back by then, and what has not."""
         if not self.busy:
             return [], []
         return ray.wait([*self.busy], num_returns=len(self.busy), timeout=seconds)
 
-    def has_room(self) -> bool:
-        return self.limit is None or len(self.busy) < self.limit
-
-    def submit(self, key: str, task: Task, data: Mnist):
-        if self.data is None:
-            self.data = ray.put(data)
-        self.busy[_work.remote(key, task, self.data, self.counts)] = key, task
-
-    def skip(self, steps: int):
-        self.steps_done += steps
-
-    def finished(self) -> Iterator[tuple[str, Entry]]:
-        if not self.busy:  # all that is left is with another process
-            time.sleep(POLL)
-        ready, failed = self._wait(POLL)[0], None
-        for reference in ready:  # what is finished is kept first
-            # Whatever it gave: Ray 2.60 ends the process that cancels such a task
-            key, task = self.busy.pop(reference)
-            try:
-                entry = ray.get(reference)
-            except RayError as error:
-                failed = task, error
-                continue
-            self.steps_done += task.steps
-            # Copied: what Ray gives lies in its memory, which `shutdown` takes away
-            arrays = tuple(np.array(array) for array in entry.arrays)
-            yield key, entry._replace(arrays=arrays)
-        if failed:
-            _fail(*failed)
-        self._show()
-
-    def _show(self):
-        counts = ray.get(self.counts.all.remote())
-        under_way = (counts.get(key, 0) for key, _ in self.busy.values())
-        self.bar.n = self.steps_done + sum(under_way)
-        self.bar.refresh()
-
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class _Counts:
-    """Knows how many steps of each task are done."""
+class _Counter:
+    """Knows how many steps are done."""
 
     def __init__(self):
-        self.steps = {}
+        self.steps = 0
 
-    def tell(self, key: str, steps: int):
-        self.steps[key] = steps
-
-    def all(self) -> dict[str, int]:
+    def add(self, steps: int) -> int:
+        self.steps += steps
         return self.steps
 
 
 @ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)
-def _work(key: str, task: Task, data: Mnist, counts) -> Entry:
-    """Does a task on a node; `counts` hears of its steps, twice a second at most."""
-    _check(key, task, data)
-    steps, told = 0, 0.0
+def _work(key: str, task: Task, data: Mnist, counter) -> Entry:
+    """Does a task on a node; `counter` hears of its steps, twice a second at most.
 
-    def on_step():
-        nonlocal steps, told
-        steps += 1
-        if time.monotonic() - told > POLL:
-            told = time.monotonic()
-            counts.tell.remote(key, steps)
-
-    with relayed(on_step):
-        return done(task, data)
-
-
-def _check(key: str, task: Task, data: Mnist):
-    """Raises a `ValueError` if this node would do something else than was asked."""
+    Raises:
+        ValueError: If this node would do something else than was asked.
+    """
     if task_key(task, data) != key:
         there = ", ".join(f"{name}=={version(name)}" for name in task.packages)
         raise ValueError(
             f"the Ray node {ray.util.get_node_ip_address()} has {there}: it must have "
             "the packages of the caller"
         )
+    steps, told = 0, 0.0
+
+    def on_step():
+        nonlocal steps, told
+        steps += 1
+        if time.monotonic() - told > POLL:
+            counter.add.remote(steps)
+            steps, told = 0, time.monotonic()
+
+    with relayed(on_step):
+        entry = done(task, data)
+    counter.add.remote(steps)
+    return entry
 
 
-def _environment() -> dict:
-    """Returns what Ray makes of a worker; a new one each time, as Ray changes it.
-
-    With a working directory Ray does not look for code where the caller has it: another
-    version of this package may be there, on another machine.
-    """
-    return {
-        "working_dir": str(Path(__file__).parents[1]),
-        "excludes": ALL_BUT_THE_PACKAGE,
-        "env_vars": {"CUDA_VISIBLE_DEVICES": ""},
-    }
+def _result(task: Task, reference) -> Entry:
+    """Returns what a task gave, raises what it raised, or says why Ray gave it up."""
+    try:
+        entry = ray.get(reference)
+    except RayError as error:
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        if not isinstance(cause, RayError):
+            raise cause from error
+        reason = str(cause).strip().partition("\n")[0]
+        raise RuntimeError(
+            f"{task.label}: given up by Ray, after {ATTEMPTS} attempts if its worker "
+            f"died: {reason}"
+        ) from error
+    # Copied: what Ray gives lies in its memory, which `shutdown` takes away
+    return entry._replace(arrays=tuple(np.array(array) for array in entry.arrays))
 
 
 def _address() -> str:
@@ -165,16 +157,3 @@ def _address() -> str:
             "be the address that `ray start --head` prints, such as '10.0.0.1:6379'"
         ) from error
     return address
-
-
-def _fail(task: Task, error: RayError):
-    """Raises what a task raised, or says why Ray has given it up."""
-    cause = error.cause if isinstance(error, RayTaskError) else error
-    if not isinstance(cause, RayError):
-        cause.add_note(f"while {task.label}")
-        raise cause from error
-    reason = str(cause).strip().partition("\n")[0]
-    raise RuntimeError(
-        f"{task.label}: given up by Ray, after {ATTEMPTS} attempts if its worker died: "
-        f"{reason}"
-    ) from error

@@ -3,7 +3,8 @@
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
-from cae_keras.study.store import Store, task_key
+from cae_keras.study.keys import task_key
+from cae_keras.study.store import Store
 from cae_keras.study.tasks import Measuring, Training
 
 COLUMNS = ("bce", "excess_bce", "mse", "psnr", "ssim", "read", "parameters", "macs")
@@ -26,10 +27,11 @@ def report(store: Store, data: Mnist) -> list[dict]:
     names = {config: name for name, config in named.items()}
     measures, runs = {}, []
     for key, about in store.entries():
-        if about["kind"] == "measures" and _holds(key, about["asked"], data):
-            measures[about["asked"]["run"]] = about["values"]
-        elif about["kind"] == "run" and (task := _task(about["asked"])):
+        asked = about["asked"]
+        if about["kind"] == "run" and (task := _training(asked)):
             runs.append((key, task, about))
+        elif key == task_key(Measuring(None, None), data, asked):
+            measures[asked["run"]] = about["values"]
     rows = [
         _row(key, task, about, names, measures.get(about["digest"], {}), data)
         for key, task, about in runs
@@ -37,17 +39,7 @@ def report(store: Store, data: Mnist) -> list[dict]:
     return sorted(rows, key=lambda row: (row["name"], row["epochs"], row["seed"]))
 
 
-def _holds(key: str, asked: dict, data: Mnist) -> bool:
-    """Tells whether measures are those that would be measured today."""
-
-    class Asked(Measuring):
-        def asked(self):
-            return asked
-
-    return task_key(Asked(None, None), data) == key
-
-
-def _task(asked: dict) -> Training | None:
+def _training(asked: dict) -> Training | None:
     """Returns what was asked, or None if another version asked it in other words."""
     try:
         config, recipe = CAEConfig(**asked["config"]), Recipe(**asked["recipe"])

@@ -1,37 +1,23 @@
 """The run store: a task is done again only if something that decides it has changed.
 
-What a task gave is one `.npz` file without pickles. Its name is a key made of what was
-asked, the images, the code that does it, and the versions of the packages it rests on.
+What a task gave is one `.npz` file without pickles, named by the task's key.
 """
 
-import ast
 import contextlib
-import functools
-import hashlib
 import io
 import json
 import os
 import warnings
-from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import filelock
 import numpy as np
 
-from cae_keras.data import Mnist, fingerprint
-
-# What of a module decides no number: a change to it leaves the store valid
-UNDECIDING = {
-    "config": ("Preset", "PRESETS", "count_from", "get_preset"),
-    "training": ("_label",),
-}
+from cae_keras.config import ROOT
+from cae_keras.data import fingerprint
 
 LARGEST = 2**30  # bytes of a file; of ours none has a hundredth of that
-# As this process has loaded them: what is changed on disk later is not what it runs
-SOURCES = {
-    path.stem: path.read_text("utf-8") for path in Path(__file__).parent.glob("*.py")
-}
 
 
 class Entry(NamedTuple):
@@ -42,35 +28,6 @@ class Entry(NamedTuple):
     device: str | None = None  # no part of the result, nor of its digest
 
 
-class Task(Protocol):
-    """Something to do whose result is worth keeping.
-
-    Attributes:
-        kind: One word, such as `"run"`.
-        label: What a progress bar says.
-        steps: How many steps a progress bar sees.
-        effort: About as many steps of training take as long.
-        code: Names of the package's modules that decide the result.
-        packages: Names of the installed packages that decide it.
-    """
-
-    kind: str
-    label: str
-    steps: int
-    effort: int
-    code: tuple[str, ...]
-    packages: tuple[str, ...]
-
-    def asked(self) -> dict:
-        """Returns what decides the result besides images and code, as JSON values."""
-
-    def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
-        """Returns the arrays of the data that decide the result."""
-
-    def do(self, data: Mnist) -> Entry:
-        """Does it."""
-
-
 class Store:
     """A folder of finished tasks.
 
@@ -79,7 +36,7 @@ class Store:
     """
 
     def __init__(self):
-        folder = os.environ.get("CAE_RUNS") or Path(__file__).parents[1] / ".runs"
+        folder = os.environ.get("CAE_RUNS") or ROOT / ".runs"
         self.folder = Path(os.path.expanduser(folder))
 
     def read(self, key: str) -> Entry | None:
@@ -103,11 +60,11 @@ class Store:
             return self._set_aside(path, error)
         return entry
 
-    def write(self, key: str, task: Task, entry: Entry):
+    def write(self, key: str, kind: str, asked: dict, entry: Entry):
         """Writes under a temporary name, then renames: no half file is left."""
         about = {
-            "kind": task.kind,
-            "asked": task.asked(),
+            "kind": kind,
+            "asked": asked,
             "values": entry.values,
             "digest": digest(entry),
             "key": key,
@@ -169,61 +126,6 @@ class Store:
             f"CAE_RUNS={str(self.folder)!r} cannot be written ({error}): set it to a "
             "folder that can be"
         )
-
-
-def task_key(task: Task, data: Mnist) -> str:
-    """Returns what a task is kept under: 32 digits over all that decides its result."""
-    decided_by = {
-        "kind": task.kind,
-        "asked": task.asked(),
-        "images": fingerprint(*task.images(data)),
-        "code": code_digests(task),
-        "versions": {package: version(package) for package in task.packages},
-    }
-    return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
-
-
-def code_digests(task: Task) -> dict[str, str]:
-    """Returns a digest of each module that decides a task's result."""
-    return {
-        name: code_digest(_source(name), UNDECIDING.get(name, ())) for name in task.code
-    }
-
-
-@functools.cache
-def code_digest(source: str, without: tuple[str, ...] = ()) -> str:
-    """Returns a digest of Python source that comments and docstrings do not change.
-
-    Args:
-        source: The text of a module.
-        without: Names of classes, functions and constants to leave out.
-
-    Example:
-        >>> code_digest("x = 1  # one") == code_digest("x = 1")
-        True
-        >>> code_digest("x = 1") == code_digest("x = 2")
-        False
-    """
-    tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not _names(node) & set(without)]
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            del node.body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _names(node: ast.stmt) -> set[str]:
-    """Returns what a statement at the top of a module defines."""
-    if isinstance(node, ast.Assign):
-        return {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return {getattr(node, "name", "")}
-
-
-def _source(name: str) -> str:
-    return SOURCES[name]
 
 
 def digest(entry: Entry) -> str:

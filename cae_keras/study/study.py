@@ -8,13 +8,15 @@ from cae_keras.config import CAEConfig, Recipe, get_preset
 from cae_keras.data import Mnist, load_mnist
 from cae_keras.experiments import configurations
 from cae_keras.measurements.reader import Reader, reader_recipe
-from cae_keras.study.store import Store, Task, task_key
+from cae_keras.study.keys import task_key
+from cae_keras.study.store import Store
 from cae_keras.study.tasks import Measuring, Reading, Training
 from cae_keras.study.workers import complete
 from cae_keras.training import Run, check_run
 
 Runs = dict[str, tuple[Run, ...]]
 Results = dict[str, dict[str, np.ndarray]]
+SPLITS = ("test", "validation")
 
 
 def run(
@@ -48,22 +50,12 @@ def run(
     """
     data = data or load_mnist()
     tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    to_do = _widest_first(tasks)
-    if not experiments:
-        to_do.append(_reading(None, 0, data))
+    to_do = _to_do(tasks, data, with_reader=not experiments)
     found = dict(zip(to_do, complete(to_do, data), strict=True))
     return {
         name: tuple(task.result(found[task]) for task in several)
         for name, several in tasks.items()
     }
-
-
-def _widest_first(tasks: Mapping[str, Sequence[Training]]) -> list[Training]:
-    """Returns the tasks in an order that leaves no long run to the end."""
-    return sorted(
-        {task for several in tasks.values() for task in several},
-        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
-    )
 
 
 def is_trained(
@@ -72,7 +64,7 @@ def is_trained(
     seeds: Sequence[int] | None = None,
     data: Mnist | None = None,
 ) -> bool:
-    """Tells whether the store has all runs that `run` would return; trains nothing.
+    """Tells whether the store has all that `run` would train; trains nothing.
 
     A damaged run is set aside and counts as missing.
 
@@ -82,19 +74,19 @@ def is_trained(
     Raises:
         ValueError: As `run` does.
     """
-    data = data or load_mnist()
+    data, store = data or load_mnist(), Store()
     tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    return all(_kept(task, data) for several in tasks.values() for task in several)
+    to_do = _to_do(tasks, data, with_reader=not experiments)
+    return all(store.read(task_key(task, data)) for task in to_do)
 
 
-def has_reader(data: Mnist | None = None) -> bool:
-    """Tells whether the store has the machine reader of this build; trains nothing."""
-    data = data or load_mnist()
-    return _kept(_reading(None, 0, data), data)
-
-
-def _kept(task: Task, data: Mnist) -> bool:
-    return Store().read(task_key(task, data)) is not None
+def _to_do(tasks: Mapping[str, Sequence[Training]], data: Mnist, with_reader: bool):
+    """Returns the tasks in an order that leaves no long run to the end."""
+    widest_first = sorted(
+        {task for several in tasks.values() for task in several},
+        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
+    )
+    return [*widest_first, _reading(None, 0, data)] if with_reader else widest_first
 
 
 def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Training]]:
@@ -141,6 +133,7 @@ def measure(
     runs: Mapping[str, Sequence[Run]],
     data: Mnist | None = None,
     reader: Reader | None = None,
+    split: str = "test",
 ) -> Results:
     """Returns what is measured on runs, one value a seed; kept in the store as well.
 
@@ -148,20 +141,30 @@ def measure(
         runs: Runs by names, as `run` returns them.
         data: Where the images come from; without it, `load_mnist()`.
         reader: The machine reader; without it, that of the build.
+        split: Which images: `"test"`, or `"validation"` for a choice between networks,
+            which must not see the test images. (The reader was watched on the
+            validation images too, but chosen by nothing.)
 
     Returns:
-        For each name and measure an array of one float a seed. Measured on the test
-        images: `bce`, `excess_bce`, `mse`, `psnr`, `ssim`, `sharpness` and `read`, the
-        share of reconstructions that the reader reads as the right digit. On the
-        validation curve: `roughness` and `last_gain`. Costs: `parameters` (trainable),
+        For each name and measure an array of one float a seed. Measured on the images:
+        `bce`, `excess_bce`, `mse`, `psnr`, `ssim`, `sharpness` and `read`, the share of
+        reconstructions that the reader reads as the right digit. On the validation
+        curve: `roughness` and `last_gain`. Costs: `parameters` (trainable),
         `all_parameters`, `macs` (of one image), `code_bytes`, and `seconds` to train.
 
     Raises:
-        ValueError: If a run has diverged, or had fewer than three epochs.
+        ValueError: If a run has diverged, or had fewer than three epochs, or there is
+            no such split.
     """
+    if split not in SPLITS:
+        raise ValueError(
+            f"split={split!r}: it must be one of {', '.join(map(repr, SPLITS))}"
+        )
     data = data or load_mnist()
     reader = reader or load_or_train_reader(data=data)
-    tasks = [Measuring(one, reader) for several in runs.values() for one in several]
+    tasks = [
+        Measuring(one, reader, split) for several in runs.values() for one in several
+    ]
     entries = iter(complete(tasks, data))
     results = {}
     for name, several in runs.items():

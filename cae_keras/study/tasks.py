@@ -1,39 +1,53 @@
-"""What the store keeps: trained autoencoders, the reader, and what is measured."""
+"""What is done and kept: trained autoencoders, the reader, and what is measured."""
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
-from cae_keras.images import to_float
-from cae_keras.measurements.cost import cost
-from cae_keras.measurements.curves import last_gain, roughness
+from cae_keras.measurements.measured import measure_run
 from cae_keras.measurements.reader import Reader, train_reader
-from cae_keras.metrics import bce_floor, quality, sharpness
 from cae_keras.progress import progress_bar
 from cae_keras.study.store import Entry, digest
-from cae_keras.training import Run, one_thread, train
-
-TRAINING = ("config", "fit", "images", "layers", "models", "training")
+from cae_keras.training import Run, train
 
 
-@dataclass(frozen=True)
-class Training:
-    """The task of training one autoencoder."""
+class Task(Protocol):
+    """Something to do whose result is worth keeping.
 
-    config: CAEConfig
-    recipe: Recipe
-    seed: int
-    kind: ClassVar = "run"
-    code: ClassVar = TRAINING
+    Attributes:
+        kind: One word, such as `"run"`.
+        label: What a progress bar says.
+        steps: How many steps a progress bar sees.
+        effort: About as many steps of training take as long.
+        module: Which module does the work, by its path in the package.
+        packages: Names of the installed packages that decide the result.
+    """
+
+    kind: str
+    label: str
+    steps: int
+    effort: int
+    module: str
+    packages: tuple[str, ...]
+
+    def asked(self) -> dict:
+        """Returns what decides the result besides images and code, as JSON values."""
+
+    def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
+        """Returns the arrays of the data that decide the result."""
+
+    def do(self, data: Mnist) -> Entry:
+        """Does it."""
+
+
+class _Fitting:
+    """What is the same whatever network is trained."""
+
     packages: ClassVar = ("keras", "torch")
-
-    @property
-    def label(self) -> str:
-        filters = "-".join(map(str, self.config.filters))
-        return f"training, {filters}, {self.config.latent_dim} latents"
+    asked = asdict
 
     @property
     def steps(self) -> int:
@@ -41,8 +55,25 @@ class Training:
 
     effort = steps
 
-    def asked(self) -> dict:
-        return asdict(self)
+    def _result(self, entry: Entry) -> tuple:
+        history = {name: tuple(values) for name, values in entry.values.items()}
+        return self.recipe, self.seed, history, entry.arrays
+
+
+@dataclass(frozen=True)
+class Training(_Fitting):
+    """The task of training one autoencoder."""
+
+    config: CAEConfig
+    recipe: Recipe
+    seed: int
+    kind: ClassVar = "run"
+    module: ClassVar = "training.py"
+
+    @property
+    def label(self) -> str:
+        filters = "-".join(map(str, self.config.filters))
+        return f"training, {filters}, {self.config.latent_dim} latents"
 
     def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
         return data.x_train[: self.recipe.images], data.x_val
@@ -52,29 +83,18 @@ class Training:
         return Entry(run.history, run.weights)
 
     def result(self, entry: Entry) -> Run:
-        history = {name: tuple(values) for name, values in entry.values.items()}
-        return Run(self.config, self.recipe, self.seed, history, entry.arrays)
+        return Run(self.config, *self._result(entry))
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(_Fitting):
     """The task of training the machine reader."""
 
     recipe: Recipe
     seed: int
     kind: ClassVar = "reader"
     label: ClassVar = "training the reader"
-    code: ClassVar = (*TRAINING, "reader")
-    packages: ClassVar = ("keras", "torch")
-
-    @property
-    def steps(self) -> int:
-        return self.recipe.steps
-
-    effort = steps
-
-    def asked(self) -> dict:
-        return asdict(self)
+    module: ClassVar = "measurements/reader.py"
 
     def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
         images = self.recipe.images
@@ -85,29 +105,21 @@ class Reading:
         return Entry(reader.history, reader.weights)
 
     def result(self, entry: Entry) -> Reader:
-        history = {name: tuple(values) for name, values in entry.values.items()}
-        return Reader(self.recipe, self.seed, history, entry.arrays)
+        return Reader(*self._result(entry))
 
 
 @dataclass(frozen=True, eq=False)
 class Measuring:
-    """The task of measuring a run, on the test images and on its history."""
+    """The task of measuring a run, on a split of images and on its history."""
 
     run: Run
     reader: Reader
+    split: str = "test"
     kind: ClassVar = "measures"
     label: ClassVar = "measuring"
     steps: ClassVar = 1
     effort: ClassVar = 170
-    code: ClassVar = (
-        *TRAINING,
-        "runs",
-        "metrics",
-        "smoothness",
-        "cost",
-        "reader",
-        "tasks",
-    )
+    module: ClassVar = "measurements/measured.py"
     packages: ClassVar = ("keras", "torch", "numpy", "scipy", "scikit-image")
 
     def asked(self) -> dict:
@@ -115,24 +127,17 @@ class Measuring:
         return {
             "run": digest(Entry(self.run.history, self.run.weights)),
             "reader": digest(Entry(self.reader.history, self.reader.weights)),
+            "split": self.split,
         }
 
     def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
-        return data.x_val, data.x_test, data.y_test
+        x, y = data.x_test, data.y_test
+        if self.split == "validation":
+            x, y = data.x_val, data.y_val
+        return x, y, data.x_val
 
     def do(self, data: Mnist) -> Entry:
-        with progress_bar(self.steps, self.label) as bar, one_thread():
-            x_test = to_float(data.x_test)
-            x_hat = self.run.reconstruct(x_test)
-            curve = self.run.history["val_loss"], bce_floor(data.x_val)
-            values = {
-                **quality(x_test, x_hat),
-                "sharpness": sharpness(x_test, x_hat),
-                "read": self.reader.share_right(x_hat, data.y_test),
-                "roughness": roughness(*curve),
-                "last_gain": last_gain(*curve),
-                "seconds": sum(self.run.history["seconds"]),
-                **cost(self.run.config),
-            }
+        with progress_bar(self.steps, self.label) as bar:
+            values = measure_run(self.run, self.reader, *self.images(data))
             bar.update()
-        return Entry({name: float(value) for name, value in values.items()}, ())
+        return Entry(values, ())

@@ -1,0 +1,135 @@
+"""What a result is kept under: a digest of all that decides it, code included.
+
+The code that decides is the module that does the work and whatever that imports within
+the package, found in the sources themselves; nobody keeps a list of it.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from cae_keras.data import Mnist, fingerprint
+from cae_keras.study.tasks import Task
+
+PACKAGE = Path(__file__).parents[1]
+# As this process has loaded them: what is changed on disk later is not what it runs
+SOURCES = {
+    path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8")
+    for path in PACKAGE.rglob("*.py")
+}
+ALL = ("*",)
+LEFT_OUT = {  # of what the work imports: names that cannot decide a number
+    "data.py": ALL,  # the images themselves are in the key
+    "mnist/": ALL,  # the same
+    "progress.py": ALL,  # it shows how far the work is
+    "config.py": (
+        *("Preset", "PRESETS", "get_preset"),  # what they ask for is in the key
+        *("count_from", "BACKENDS", "backend"),  # how many workers, and where
+        "ROOT",  # where a checkout lies
+    ),
+    "training.py": ("_label",),  # shown beside a progress bar
+}
+UNREAD = tuple(path for path, names in LEFT_OUT.items() if names is ALL)
+
+
+def task_key(task: Task, data: Mnist, asked: dict | None = None) -> str:
+    """Returns what a task is kept under: 32 digits over all that decides its result.
+
+    Args:
+        task: Something to do.
+        data: Where the images come from.
+        asked: What is asked, as the store has it; without it, what the task asks.
+    """
+    decided_by = {
+        "kind": task.kind,
+        "asked": task.asked() if asked is None else asked,
+        "images": fingerprint(*task.images(data)),
+        "code": code_digests(task),
+        "versions": {package: version(package) for package in task.packages},
+    }
+    return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
+
+
+def code_digests(task: Task) -> dict[str, str]:
+    """Returns a digest of each module that decides a task's result, by its path."""
+    return {
+        path: code_digest(SOURCES[path], LEFT_OUT.get(path, ()))
+        for path in closure(task.module)
+    }
+
+
+def closure(module: str) -> list[str]:
+    """Returns a module, by its path in the package, and all it imports there.
+
+    Example:
+        >>> closure("measurements/cost.py")
+        ['config.py', 'measurements/cost.py', 'models.py']
+    """
+    found, waiting = set(), {module}
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        waiting |= {
+            other for other in imported(SOURCES[path]) if not other.startswith(UNREAD)
+        } - found
+    return sorted(found)
+
+
+@functools.cache
+def imported(source: str) -> set[str]:
+    """Returns which modules of the package a source imports, wherever in it.
+
+    An `__init__` counts where something is imported from it, not where it lies on the
+    way to a module.
+    """
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {_module(name) for name in names if name.split(".")[0] == PACKAGE.name}
+
+
+def _module(name: str) -> str:
+    """Returns the file that a dotted name is, or in which it is defined."""
+    parts = name.split(".")[1:]
+    for path in ("/".join([*parts, "__init__.py"]), "/".join(parts) + ".py"):
+        if path in SOURCES:
+            return path
+    return _module(name.rpartition(".")[0])
+
+
+@functools.cache
+def code_digest(source: str, without: tuple[str, ...] = ()) -> str:
+    """Returns a digest of Python source that comments and docstrings do not change.
+
+    Args:
+        source: The text of a module.
+        without: Names of classes, functions and constants to leave out.
+
+    Example:
+        >>> code_digest("x = 1  # one") == code_digest("x = 1")
+        True
+        >>> code_digest("x = 1") == code_digest("x = 2")
+        False
+    """
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not _defined(node) & set(without)]
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Returns what a statement at the top of a module defines."""
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return {getattr(node, "name", "")}
