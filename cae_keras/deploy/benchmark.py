@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import keras
 import numpy as np
 import torch
 
@@ -39,14 +40,15 @@ def benchmark(
     """
     first = {name: several[0] for name, several in runs.items()}
     stages = latency(_calls(first), rounds)
-    batches = latency(_batch_calls(first), min(rounds, BATCH_ROUNDS))
-    configs = {name: run.config for name, run in first.items()}
-    memory = peak_memory(configs, (1, BATCH))
+    images = torch.rand((BATCH, *IMAGE_SHAPE))
+    batches = {name: _call(run.autoencoder, images) for name, run in first.items()}
+    seconds = latency(batches, min(rounds, BATCH_ROUNDS))
+    memory = peak_memory({name: run.config for name, run in first.items()}, (1, BATCH))
     return {
         name: {
             **_counted(first[name]),
             **{s: 1e3 * stages[f"{name}: {s}"] for s in ("encode", "decode", "both")},
-            "throughput": BATCH / batches[name],
+            "throughput": BATCH / seconds[name],
             "memory": memory[name][:, 0] / 1e6,
             "batch_memory": memory[name][:, 1] / 1e6,
             "seconds": np.array([sum(run.history["seconds"]) for run in several]),
@@ -67,18 +69,12 @@ def _calls(runs: Mapping[str, Run]) -> dict[str, Callable]:
     """Returns encoding, decoding and both, of one image, for each network."""
     image, calls = torch.rand((1, *IMAGE_SHAPE)), {}
     for name, run in runs.items():
-        encoder, decoder = map(run.autoencoder.get_layer, ("encoder", "decoder"))
         latents = torch.zeros((1, run.config.latent_dim))
-        calls[f"{name}: encode"] = _call(encoder, image)
-        calls[f"{name}: decode"] = _call(decoder, latents)
+        calls[f"{name}: encode"] = _call(run.autoencoder.get_layer("encoder"), image)
+        calls[f"{name}: decode"] = _call(run.autoencoder.get_layer("decoder"), latents)
         calls[f"{name}: both"] = _call(run.autoencoder, image)
     return calls
 
 
-def _batch_calls(runs: Mapping[str, Run]) -> dict[str, Callable]:
-    images = torch.rand((BATCH, *IMAGE_SHAPE))
-    return {name: _call(run.autoencoder, images) for name, run in runs.items()}
-
-
-def _call(model, inputs) -> Callable:
+def _call(model: keras.Model, inputs: torch.Tensor) -> Callable:
     return lambda: model(inputs, training=False)

@@ -12,6 +12,11 @@ from cae_keras.measurements.batch_norm import fold_batch_norm
 from cae_keras.training import BATCH, Run
 
 PARTS = ("encoder", "decoder")
+KINDS = {  # what `network.js` calls the layers that it has
+    layers.Conv2D: "conv", layers.Conv2DTranspose: "conv_transpose",
+    layers.Dense: "dense", layers.Flatten: "reshape", layers.Reshape: "reshape",
+    layers.ReLU: "relu", layers.LeakyReLU: "leaky_relu",
+}  # fmt: skip
 
 
 def rounded(run: Run) -> keras.Model:
@@ -20,21 +25,9 @@ def rounded(run: Run) -> keras.Model:
     Batch normalisation is folded into the convolutions, and each weight is rounded to
     a float16. The arithmetic stays float32.
 
-    Args:
-        run: The trained network.
-
-    Returns:
-        A `keras.Model` named `autoencoder`, as `build_autoencoder` makes it.
-
-    Raises:
-        ValueError: If a weight is too large for a float16.
-
     Example:
-        >>> from cae_keras.config import CAEConfig, Recipe
-        >>> from cae_keras.models import build_autoencoder
-        >>> config = CAEConfig(filters=(4,), latent_dim=2)
-        >>> weights = build_autoencoder(config).get_weights()
-        >>> run = Run(config, Recipe(), seed=0, history={}, weights=weights)
+        >>> from cae_keras.config import CAEConfig
+        >>> run = Run.untrained(CAEConfig(filters=(4,), latent_dim=2))
         >>> kernel = rounded(run).get_weights()[0]
         >>> bool((kernel == kernel.astype("float16")).all())
         True
@@ -42,6 +35,20 @@ def rounded(run: Run) -> keras.Model:
     model = fold_batch_norm(run)
     model.set_weights([half(w).astype("float32") for w in model.get_weights()])
     return model
+
+
+def moved_by_rounding(run: Run, images: np.ndarray) -> float:
+    """Returns the largest change of a pixel in [0, 1] that rounding the weights makes.
+
+    Example:
+        >>> from cae_keras.config import CAEConfig
+        >>> run = Run.untrained(CAEConfig(filters=(4,), latent_dim=2))
+        >>> 0 < moved_by_rounding(run, np.ones((1, 28, 28, 1))) < 0.01
+        True
+    """
+    images = to_float(images)
+    after = rounded(run).predict(images, batch_size=BATCH, verbose=0)
+    return float(abs(after - run.reconstruct(images)).max())
 
 
 def half(values: np.ndarray) -> np.ndarray:
@@ -62,14 +69,14 @@ def half(values: np.ndarray) -> np.ndarray:
     return halves
 
 
-def as_text(values: np.ndarray) -> str:
+def base64_of(values: np.ndarray | bytes) -> str:
     """Returns the bytes of an array in base64, four letters for three bytes.
 
     Example:
-        >>> as_text(np.array([1, 2, 3], "uint8"))
+        >>> base64_of(np.array([1, 2, 3], "uint8"))
         'AQID'
     """
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+    return base64.b64encode(bytes(values)).decode()
 
 
 def embedded(run: Run, parts: Sequence[str] = PARTS) -> dict:
@@ -88,100 +95,48 @@ def embedded(run: Run, parts: Sequence[str] = PARTS) -> dict:
         ValueError: If a weight is too large for a float16.
 
     Example:
-        >>> from cae_keras.config import CAEConfig, Recipe
-        >>> from cae_keras.models import build_autoencoder
-        >>> config = CAEConfig(filters=(4,), latent_dim=2)
-        >>> weights = build_autoencoder(config).get_weights()
-        >>> run = Run(config, Recipe(), seed=0, history={}, weights=weights)
+        >>> from cae_keras.config import CAEConfig
+        >>> run = Run.untrained(CAEConfig(filters=(4,), latent_dim=2))
         >>> [layer["kind"] for layer in embedded(run)["encoder"]]
         ['conv', 'relu', 'reshape', 'dense']
     """
     model = rounded(run)
     models = {part: model.get_layer(part) for part in parts}
-    weights = [
-        half(weight).ravel()
-        for model in models.values()
-        for layer in model.layers
-        for weight in layer.get_weights()
-    ]
-    packed = np.concatenate(weights)
+    weights = [weight for part in models.values() for weight in part.get_weights()]
+    packed = np.concatenate([half(weight).ravel() for weight in weights])
     return {
         "seed": run.seed,
         "latent_dim": run.config.latent_dim,
         "count": len(packed),
         **{part: layers_of(model) for part, model in models.items()},
-        "weights": as_text(packed),
+        "weights": base64_of(packed),
     }
 
 
 def layers_of(model: keras.Model) -> list[dict]:
     """Describes the layers of an encoder or decoder without batch normalisation.
 
-    Args:
-        model: One layer after the other, the first an input layer.
-
-    Returns:
-        For each layer its `kind`, the shapes of its `input` and `output` for one image,
-        and what it needs to know besides: `size` of its kernel, `stride`, `slope` below
-        zero.
+    Of each its `kind`, the shapes of its `input` and `output` for one image, and what
+    the page needs to know besides: `size` of its kernel, `stride`, `slope` below zero.
 
     Raises:
         ValueError: If a layer is of a kind that the page cannot compute.
-
-    Example:
-        >>> images = keras.Input((28, 28, 1))
-        >>> layers_of(keras.Model(images, layers.Flatten()(images)))
-        [{'kind': 'reshape', 'input': [28, 28, 1], 'output': [784]}]
     """
-    described, shape = [], model.input_shape
-    for layer in model.layers[1:]:
-        after = layer.compute_output_shape(shape)
-        described.append(
-            {**_kind(layer), "input": list(shape[1:]), "output": list(after[1:])}
-        )
-        shape = after
-    return described
+    return [_described(layer) for layer in model.layers[1:]]
 
 
-def _kind(layer: layers.Layer) -> dict:
-    if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
-        transposed = isinstance(layer, layers.Conv2DTranspose)
-        kind = "conv_transpose" if transposed else "conv"
-        return {"kind": kind, "size": layer.kernel_size[0], "stride": layer.strides[0]}
-    if isinstance(layer, layers.Dense):
-        return {"kind": "dense"}
-    if isinstance(layer, layers.Flatten | layers.Reshape):
-        return {"kind": "reshape"}
-    if isinstance(layer, layers.ReLU):
-        return {"kind": "relu"}
-    if isinstance(layer, layers.LeakyReLU):
-        return {"kind": "leaky_relu", "slope": float(layer.negative_slope)}
+def _described(layer: layers.Layer) -> dict:
+    kind = KINDS.get(type(layer))
     if getattr(layer, "activation", None) is keras.activations.sigmoid:
-        return {"kind": "sigmoid"}
-    raise ValueError(
-        f"layer {layer.name!r} is a {type(layer).__name__}: network.js has none"
-    )
-
-
-def moved_by_rounding(run: Run, images: np.ndarray) -> float:
-    """Returns the largest change of a pixel that rounding the weights makes.
-
-    Args:
-        run: The trained network.
-        images: `(n, 28, 28, 1)`.
-
-    Returns:
-        A difference of intensities, where 1 is the distance from black to white.
-
-    Example:
-        >>> from cae_keras.config import CAEConfig, Recipe
-        >>> from cae_keras.models import build_autoencoder
-        >>> config = CAEConfig(filters=(4,), latent_dim=2)
-        >>> weights = build_autoencoder(config).get_weights()
-        >>> run = Run(config, Recipe(), seed=0, history={}, weights=weights)
-        >>> 0 < moved_by_rounding(run, np.ones((1, 28, 28, 1))) < 0.01
-        True
-    """
-    images = to_float(images)
-    after = rounded(run).predict(images, batch_size=BATCH, verbose=0)
-    return float(abs(after - run.reconstruct(images)).max())
+        kind = "sigmoid"
+    if kind is None:
+        raise ValueError(
+            f"layer {layer.name!r} is a {type(layer).__name__}: network.js has none"
+        )
+    before, after = (list(x.shape[1:]) for x in (layer.input, layer.output))
+    about = {"kind": kind, "input": before, "output": after}
+    if kind in ("conv", "conv_transpose"):
+        about |= {"size": layer.kernel_size[0], "stride": layer.strides[0]}
+    if kind == "leaky_relu":
+        about["slope"] = float(layer.negative_slope)
+    return about
