@@ -141,10 +141,10 @@ def test_what_is_no_configuration_is_refused(variant):
     assert str(error.value).startswith(f"mine={variant!r}: ")
 
 
-def test_the_example_of_the_readme_is_an_experiment_of_one_factor():
+def test_the_example_of_the_recipe_is_an_experiment_of_one_factor():
     """What a reader puts into the registry, and what into the table above."""
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    example = readme.split("\n## Add an experiment")[1]
+    recipe = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    example = recipe.split("\n## Add an experiment")[1]
     entry, line = re.findall(
         r"```python\n(Experiment\(.*?\)| +\".*?\},)\n```", example, re.S
     )
@@ -156,7 +156,7 @@ def test_the_example_of_the_readme_is_an_experiment_of_one_factor():
     assert len({factor for each in found.values() for factor in each}) == 1
     together = configurations(*EXPERIMENTS, added.variants)  # no name is taken
     assert together.keys() >= found.keys()
-    assert f"train {added.name}`" in readme
+    assert f"train {added.name}`" in recipe
 
 
 def test_an_experiment_has_variants():

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_tasks import gone
-from test_book import Page, build, small_book  # noqa: F401
+from test_extension import Page, build, small_book  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 KILLS = 20

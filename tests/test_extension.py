@@ -1,0 +1,580 @@
+"""The Sphinx extension does what it says, tried on books of one page and of seven."""
+
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from fake_tasks import gone, until
+from IPython.core.interactiveshell import InteractiveShell
+
+from cae_keras.study.tasks import Measuring, Reading, Training
+
+ROOT = Path(__file__).parents[1]
+EXTENSION = ROOT / "book" / "_ext"
+STRICT = ("-n", "-W", "--keep-going")
+REPOSITORY = "https://github.com/Somebody/a-fork"
+HEAD = """---
+{head}jupytext: {{text_representation: {{extension: .md, format_name: myst}}}}
+kernelspec: {{name: python3, display_name: Python 3}}
+---
+# Page {name}
+
+"""
+PAGE = (
+    HEAD.format(head="", name="index")
+    + """\
+```{code-cell} ipython3
+import os
+from pathlib import Path
+from cae_keras.figures.style import Figure
+from cae_keras.progress import progress_bar
+
+with progress_bar(3, "counting to three") as bar:
+    bar.update(3)
+with open("executed.txt", "a") as file:
+    file.write("once ")
+folder = Path("../_build/downloads")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "model.bin").write_bytes(b"the weights")
+Figure(2, 1, alt="an empty figure, " + os.environ.get("CAE_PRESET", "full"))
+```
+
+Here it is: {download}`model.bin <../_build/downloads/model.bin>`.
+"""
+)
+TIMED = (
+    HEAD
+    + """\
+```{{code-cell}} ipython3
+import os, time
+
+with open("times.txt", "a") as file:
+    threads = os.environ.get("OMP_NUM_THREADS")
+    print("{name}", "begins", time.time(), os.getpid(), threads, file=file)
+time.sleep(1)
+with open("times.txt", "a") as file:
+    print("{name}", "ends", time.time(), os.getpid(), file=file)
+```
+"""
+)
+SHOWN = """
+:::{source} metrics.py
+:object: EPSILON bce
+:::
+"""
+
+
+def make_book(folder, **pages):
+    """The book's settings and extension, the package, and some pages; its remote is on GitHub."""
+    shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    shutil.copytree(EXTENSION, folder / "book" / "_ext")
+    quick = shutil.ignore_patterns("mnist", "__pycache__")
+    shutil.copytree(ROOT / "cae_keras", folder / "cae_keras", ignore=quick)
+    for room in ("", "figures"):  # without Keras: faster
+        (folder / "cae_keras" / room / "__init__.py").write_text("")
+    for name in ("_config.yml", "book/references.bib"):
+        shutil.copy(ROOT / name, folder / name)
+    contents = "format: jb-book\nroot: index\nchapters:\n"
+    contents += "".join(f"  - file: {name}\n" for name in pages if name != "index")
+    for inside in (folder, folder / "book"):
+        (inside / "_toc.yml").write_text(contents.removesuffix("chapters:\n"))
+    for name, text in pages.items():
+        (folder / "book" / f"{name}.md").write_text(text)
+    for words in (["init", "-q"], ["remote", "add", "origin", f"{REPOSITORY}.git"]):
+        subprocess.run(["git", "-C", folder, *words], check=True)
+    return folder
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    return make_book(tmp_path, index=PAGE)
+
+
+def seven_pages():
+    """`index` is the last but one by the alphabet, `alone` the first."""
+    names = ("alone", "b", "c", "d", "e", "f", "index")
+    heads = {"alone": "cae_alone: true  # it measures\n"}
+    pages = {name: TIMED.format(head=heads.get(name, ""), name=name) for name in names}
+    return pages | {"b": pages["b"] + SHOWN}
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory):
+    """A built book of seven pages, to be looked at, and what its build said."""
+    book = make_book(tmp_path_factory.mktemp("seven"), **seven_pages())
+    done = build(book, *STRICT, OMP_NUM_THREADS="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return book
+
+
+@pytest.fixture
+def many_pages(tmp_path):
+    return make_book(tmp_path, **seven_pages())
+
+
+def command(*options):
+    return [str(Path(sys.executable).with_name("jupyter-book")), "build", "book", *options]  # fmt: skip
+
+
+def build(book, *options, preset="quick", **settings):
+    """Runs `jupyter-book build book` and returns the finished process."""
+    environment = {**os.environ, "CAE_PRESET": preset, **settings}
+    environment = {name: value for name, value in environment.items() if value}
+    done = subprocess.run(
+        command(*options), cwd=book, env=environment, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    done.said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
+    return done
+
+
+def executions(book):
+    return (book / "book" / "executed.txt").read_text().count("once")
+
+
+class Page(HTMLParser):
+    """What a built page shows and asks for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.asked, self.downloads = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("img", "script") and attributes.get("src"):
+            self.asked.append(attributes["src"])
+        if tag == "link" and attributes.get("rel") != "canonical" and attributes.get("href"):  # fmt: skip
+            self.asked.append(attributes["href"])
+        if tag == "a" and "download" in attributes.get("class", "").split():
+            self.downloads.append(attributes["href"])
+
+
+# The life of a page
+
+
+def test_the_life_of_a_page(small_book):
+    html, unfinished = small_book / "_build" / "html", small_book / "_build" / ".unfinished"  # fmt: skip
+    page, made = html / "index.html", small_book / "_build" / "downloads" / "model.bin"
+
+    def built(times, *options, **settings):
+        done = build(small_book, *options, **settings)
+        assert done.returncode == 0, done.said
+        assert executions(small_book) == times
+        text = page.read_text("utf-8")
+        assert text.strip().endswith("</html>")
+        (address,) = Page(text).downloads
+        assert (html / address).read_bytes() == b"the weights"
+        assert not unfinished.exists()
+        return done, text
+
+    done, text = built(1, *STRICT)
+    assert "quick build" in text
+    assert 'alt="an empty figure, quick"' in text
+    assert "counting to three |" in done.stderr
+    assert "counting to three" not in re.sub(r"<span.*?</span>", "", text)
+
+    built(1)  # nothing has changed
+    style = small_book / "cae_keras" / "figures" / "style.py"
+    style.write_text(style.read_text() + "\n# changed\n")
+    os.utime(style, (1e9, 1e9))  # a date of long ago
+    built(2)
+    shutil.rmtree(html)
+    built(2)  # the download is offered from what is there
+    made.unlink()
+    built(3)
+
+    done = build(small_book, preset="quik")
+    assert done.returncode != 0
+    assert "CAE_PRESET='quik': it must be one of 'full', 'quick'" in done.said
+    assert page.exists(), "bad input changes nothing"
+
+    _, text = built(4, preset="full")
+    assert "quick build" not in text
+    assert 'alt="an empty figure, full"' in text
+    page.write_text(text[:100], "utf-8")  # as a build leaves it that is killed
+    made.write_bytes(b"the w")
+    unfinished.touch()
+    built(5, preset="full")
+
+
+def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(
+    small_book,
+):
+    """By its date the file is older than what Sphinx notes of the page."""
+    page = small_book / "book" / "index.md"
+    style = "../cae_keras/figures/style.py"
+    changing = f'if not os.path.exists("executed.txt"):\n    open({style!r}, "a").write("# new")'
+    page.write_text(PAGE.replace('with open("exec', f'{changing}\nwith open("exec'))
+    done = build(small_book)
+    assert done.returncode == 0, done.said
+    assert "index changed while the book was built: build again" in done.said
+    assert "changed while" not in build(small_book).said
+    assert executions(small_book) == 2
+
+
+def test_two_builds_at_once_do_each_other_no_harm(small_book):
+    waiting = PAGE.replace("bar.update(3)", "bar.update(3)\n    import time; time.sleep(2)")  # fmt: skip
+    (small_book / "book" / "index.md").write_text(waiting)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(build, small_book)
+        until((small_book / "_build" / ".unfinished").exists)
+        second = pool.submit(build, small_book)
+    assert [first.result().returncode, second.result().returncode] == [0, 0]
+    assert "another build of this book is running" in second.result().said
+    assert executions(small_book) == 1
+
+
+def test_a_bad_head_is_said_before_a_page_is_executed(small_book):
+    (small_book / "book" / "index.md").write_text(PAGE.replace("---\n", "---\ncae_alone: yes\n", 1))  # fmt: skip
+    done = build(small_book)
+    assert done.returncode != 0
+    assert "index.md: cae_alone='yes': it must be true" in done.said
+    assert not (small_book / "book" / "executed.txt").exists()
+    assert not list((small_book / "_build").rglob("*.html"))
+
+
+# Pages side by side
+
+
+def times(book):
+    """Returns for each page when it began and when it ended, and the threads that it was given."""
+    lines = [line.split() for line in (book / "book" / "times.txt").read_text().splitlines()]  # fmt: skip
+    found = {}
+    for name, _, when, *_ in lines:
+        found.setdefault(name, []).append(float(when))
+    return found, {line[0]: line[4] for line in lines if line[1] == "begins"}
+
+
+def test_pages_are_executed_side_by_side_but_for_two(seven):
+    found, threads = times(seven)
+    assert len(found) == 7
+
+    def beside(name):
+        begin, end = found[name]
+        others = set(found) - {name}
+        return {other for other in others if found[other][0] < end and begin < found[other][1]}  # fmt: skip
+
+    assert min(found, key=found.get) == "index", "it trains the whole study"
+    assert max(found, key=found.get) == "alone", "it measures times"
+    assert (beside("index"), beside("alone")) == (set(), set())
+    several = len(os.sched_getaffinity(0)) > 1
+    assert any(beside(name) for name in "bcdef") == several
+    one = "1" if several else "None"
+    assert threads == dict.fromkeys("bcdef", one) | dict.fromkeys(("index", "alone"), "None")  # fmt: skip
+
+
+def test_an_error_beside_other_pages_ends_the_build_with_page_cell_and_cause(
+    many_pages,
+):
+    for name, sleep in {"b": "time.sleep(60)", "d": "1 / 0"}.items():
+        page = many_pages / "book" / f"{name}.md"
+        page.write_text(page.read_text().replace("time.sleep(1)", sleep))
+    begun = time.monotonic()
+    done = build(many_pages)
+    assert time.monotonic() - begun < 50, "the others end, too"
+    assert done.returncode != 0
+    for words in ("book/d.md", "1 / 0", "ZeroDivisionError: division by zero"):
+        assert words in done.said
+
+
+def started(book):
+    """Starts a build; returns it, and the kernels that have begun when page `d` has."""
+    times_file = book / "book" / "times.txt"
+    with open(book / "log.txt", "w") as log:
+        process = subprocess.Popen(command(), cwd=book, stdout=log, stderr=log)
+    try:
+        until(lambda: times_file.exists() and re.search("d begins.*\n", times_file.read_text()))  # fmt: skip
+    except BaseException:
+        process.kill()
+        raise
+    lines = [line.split() for line in times_file.read_text().splitlines()]
+    return process, {line[0]: int(line[3]) for line in lines if line[1] == "begins"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["build", "page"])
+def test_what_is_killed_ends_all_and_is_named(many_pages, victim):
+    """As for want of memory: no kernel stays behind."""
+    page = many_pages / "book" / "d.md"
+    page.write_text(page.read_text().replace("sleep(1)", "sleep(600)"))
+    process, kernels = started(many_pages)
+    os.kill(process.pid if victim == "build" else kernels["d"], signal.SIGKILL)
+    assert process.wait(60) != 0
+    assert gone(kernels.values(), 20)
+    if victim == "page":
+        said = (many_pages / "log.txt").read_text()
+        assert "d.md: " in said
+        assert "DeadKernelError" in said
+
+
+# What pages show
+
+
+def test_the_source_on_a_page_is_that_of_the_package_without_docstrings(seven):
+    text = (seven / "_build" / "html" / "b.html").read_text("utf-8")
+    block = re.search(r'<div class="cae-source.*?<pre>(.*?)</pre>', text, re.S)
+    assert "cae_keras/metrics.py" in block[0]
+    code = re.sub(r"<.*?>", "", block[1])
+    assert code.lstrip().startswith("EPSILON = 1e-7  # as in Keras")
+    assert "def bce(x: np.ndarray, x_hat: np.ndarray) -&gt; float:\n    x" in code
+    assert "Returns" not in code
+
+
+@pytest.mark.parametrize(
+    "shown, said",
+    [
+        ("metrics.py\n:object: bse", "source metrics.py: there is no 'bse' in it"),
+        ("metric.py", "source metric.py: No such file or directory"),
+    ],
+)
+def test_source_that_is_not_there_is_a_warning_with_page_and_line(
+    tmp_path, shown, said
+):
+    text = f"# A page\n\n:::{{source}} {shown}\n:::\n"
+    done = build(make_book(tmp_path, index=text), *STRICT)
+    assert done.returncode != 0
+    assert f"book/index.md:3: WARNING: {said}" in done.said
+
+
+@pytest.fixture
+def extension(monkeypatch):
+    """Imports a module of the extension."""
+    monkeypatch.syspath_prepend(str(EXTENSION))
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, EXTENSION / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+MODULE = '''\
+"""About the module."""
+
+import functools
+
+# why it is three
+THREE = 3  # of them
+
+
+@functools.cache
+def first(x):
+    """Has
+    two lines."""
+
+    # a comment stays
+    return """kept, since it is
+    no docstring"""
+
+
+class Second(Exception):
+    """Nothing else."""
+
+
+class Third:
+    """A class."""
+
+    def method(self):
+        """Short."""
+        return THREE
+'''
+
+
+@pytest.mark.parametrize(
+    "names, shown",
+    [
+        ("THREE", "# why it is three\nTHREE = 3  # of them"),
+        ("first", '@functools.cache\ndef first(x):\n    # a comment stays\n    return """kept, since it is\n    no docstring"""'),
+        ("Second", 'class Second(Exception):\n    """Nothing else."""'),
+        ("Third.method", "def method(self):\n    return THREE"),
+        ("Third THREE", "class Third:\n    def method(self):\n        return THREE\n\n\n# why it is three\nTHREE = 3  # of them"),
+    ],
+)  # fmt: skip
+def test_an_object_is_shown_as_it_stands(extension, names, shown):
+    assert extension("source").shown(MODULE, names) == shown
+
+
+def test_a_module_is_shown_whole(extension):
+    code = extension("source").shown(MODULE, "")
+    assert code.startswith("import functools\n\n# why")
+    assert len(ast.parse(code).body) == 5
+
+
+# What decides whether pages are executed again
+
+
+@pytest.fixture
+def fingerprint(extension, monkeypatch):
+    """Returns what the extension registers of a build; with other versions if they are given."""
+    module = extension("cae_book")
+
+    def registered(**versions):
+        monkeypatch.setattr(module, "version", lambda name: versions.get(name) or version(name))  # fmt: skip
+        settings = SimpleNamespace(html_theme_options={})
+        module.choose_preset(None, settings)
+        return settings.cae_build
+
+    return registered
+
+
+@pytest.mark.parametrize(
+    "variable, value",
+    [("CAE_PRESET", "quick"), ("CAE_SEEDS", "7"), ("CAE_RUNS", "elsewhere")],
+)
+def test_the_fingerprint_of_a_build_changes_with_its_settings(
+    fingerprint, monkeypatch, variable, value
+):
+    before = fingerprint()
+    monkeypatch.setenv("CAE_WORKERS", "1")  # decides no number
+    assert fingerprint() == before
+    monkeypatch.setenv(variable, value)
+    assert fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted({*Training.packages, *Reading.packages, *Measuring.packages, "matplotlib"}),
+)
+def test_the_fingerprint_of_a_build_changes_with_a_version(fingerprint, package):
+    """Of each package that the store names, and of the one that draws."""
+    assert fingerprint(**{package: "0"}) != fingerprint()
+
+
+@pytest.mark.parametrize(
+    "variable, value, rule",
+    [
+        ("CAE_SEEDS", "none", "a positive integer"),
+        ("CAE_WORKERS", "two", "a positive integer"),
+        ("CAE_BACKEND", "moon", "one of"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(
+    fingerprint, monkeypatch, variable, value, rule
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(Exception, match=f"{variable}='{value}': it must be {rule}"):
+        fingerprint()
+
+
+# Where the book and its sources are
+
+
+def test_a_book_with_a_repository_is_launched_cloned_and_found(seven):
+    html = seven / "_build" / "html"
+    page = (html / "b.html").read_text("utf-8")
+    launched = (
+        "https://mybinder.org/v2/gh/Somebody/a-fork/main?urlpath=lab/tree/book/b.md"
+    )
+    assert re.findall(r'href="(https://mybinder[^"]*)"', page) == [launched]
+    assert f"git clone --quiet --depth 1 {REPOSITORY} book" in (html / "_sources" / "b.ipynb").read_text()  # fmt: skip
+    base = "https://somebody.github.io/a-fork/"
+    assert f"<loc>{base}b.html</loc>" in (html / "sitemap.xml").read_text("utf-8")
+    assert f"Sitemap: {base}sitemap.xml" in (html / "robots.txt").read_text("utf-8")
+
+
+@pytest.fixture
+def named(extension, monkeypatch, tmp_path):
+    """Returns what a build of a project with a remote makes of the address in its configuration."""
+    monkeypatch.delenv("BOOK_URL", raising=False)
+    module, project = extension("addresses"), tmp_path / "project"
+    project.mkdir()
+    monkeypatch.setattr(module, "ROOT", project)
+
+    def build(remote, url="", folder=project):
+        subprocess.run(["git", "-C", folder, "init", "-q"], check=True)
+        if remote:
+            words = ["remote", "add", "origin", remote]
+            subprocess.run(["git", "-C", folder, *words], check=True)
+        options = {"repository_url": url} if url else {}
+        config = SimpleNamespace(html_theme_options=options, html_baseurl="")
+        module.name_addresses(None, config)
+        assert config.ogp_site_url == config.html_baseurl
+        return config.html_theme_options["repository_url"], config.html_baseurl
+
+    return build
+
+
+@pytest.mark.parametrize("end", ["", ".git", "/"])
+def test_a_remote_of_github_is_what_the_buttons_open(named, end):
+    pages = "https://somebody.github.io/a-fork/"
+    assert named(REPOSITORY + end, "https://github.com/o/n") == (REPOSITORY, pages)
+
+
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "https://somebody:secret@github.com/somebody/book",
+        "https://token@github.com/somebody/book.git",
+        "git@github.com:somebody/book.git",
+        "https://github.com.example/somebody/book",
+        "https://github.com/somebody",
+        "https://gitlab.com/somebody/book",
+        "/home/somebody/book",
+        None,
+    ],
+)
+def test_of_any_other_remote_nothing_is_shown(named, remote):
+    assert named(remote) == ("", "")
+
+
+def test_without_a_remote_it_is_the_repository_that_is_named(named, monkeypatch):
+    assert named(None, REPOSITORY) == (REPOSITORY, "https://somebody.github.io/a-fork/")
+    assert named(None, "https://gitlab.com/o/n") == ("https://gitlab.com/o/n", "")
+    monkeypatch.setenv("BOOK_URL", "https://book.example/")
+    assert named(None, REPOSITORY)[1] == "https://book.example/"
+
+
+def test_a_copy_within_another_repository_does_not_take_its_remote(named, tmp_path):
+    assert named(REPOSITORY, folder=tmp_path) == ("", "")
+
+
+def test_without_git_nothing_is_shown(extension, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert extension("addresses").origin() == ""
+
+
+@pytest.mark.parametrize("minor", [4, 5])
+def test_a_notebook_that_is_offered_gets_the_package_where_it_is_missing(
+    extension, tmp_path, minor
+):
+    path = tmp_path / "_sources" / "page.ipynb"
+    path.parent.mkdir()
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "# A page"}
+    cell |= {"id": "title"} if minor == 5 else {}
+    page = {"nbformat": 4, "nbformat_minor": minor, "metadata": {}, "cells": [cell]}
+    nbformat.write(nbformat.from_dict(page), path)
+    config = SimpleNamespace(html_theme_options={"repository_url": REPOSITORY})
+    builder = SimpleNamespace(format="html")
+    app = SimpleNamespace(config=config, outdir=tmp_path, builder=builder)
+    for _ in range(2):  # a second build finds it as it is
+        extension("addresses").begin_notebooks(app, None)
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown"]
+    code = notebook.cells[0].source
+    shell, asked = InteractiveShell(), []
+    shell.system = asked.append
+    assert shell.run_cell(code).success  # the package is here, so nothing is fetched
+    assert asked == []
+    shell.run_line_magic = lambda name, line, **_: asked.append(f"%{name} {line}")
+    assert shell.run_cell(code.replace('"cae_keras"', '"no_such_package"')).success
+    sys.path.remove(os.path.abspath("book"))
+    assert asked[0] == f"git clone --quiet --depth 1 {REPOSITORY} book"
+    assert [line.split()[0] for line in asked[1:]] == ["%pip", "%env"]
