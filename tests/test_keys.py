@@ -1,0 +1,224 @@
+"""Keys: what decides a result moves its key, and nothing else does; which code decides is found in its imports."""
+
+import ast
+import re
+from dataclasses import replace
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+
+from cae_keras import CAEConfig, Recipe, training
+from cae_keras.measurements.reader import Reader
+from cae_keras.study import keys
+from cae_keras.study.keys import LEFT_OUT, SOURCES, closure, code_digest, task_key
+from cae_keras.study.tasks import Measuring, Reading, Training
+from cae_keras.training import Run
+
+CONFIG = CAEConfig(filters=(2, 2), latent_dim=2)
+RECIPE = Recipe(images=64, epochs=1)
+RUN = Run(CONFIG, RECIPE, 0, {"loss": (0.5, 0.25)}, (np.arange(6.0),))
+READER = Reader(RECIPE, 0, {"loss": (2.0,)}, (np.arange(4.0),))
+TASKS = {
+    "run": Training(CONFIG, RECIPE, 0),
+    "reader": Reading(RECIPE, 0),
+    "measures": Measuring(RUN, READER),
+    "validated": Measuring(RUN, READER, "validation"),
+}
+NETWORKS = {"config.py", "fast.py", "images.py", "models.py", "training.py"}
+READING = NETWORKS | {"measurements/reader.py"}
+MEASURED = READING | {"metrics.py"}
+MEASURED |= {f"measurements/{name}.py" for name in ("measured", "cost", "curves")}
+ALL = ("keras", "torch", "numpy", "scipy", "scikit-image")
+DECIDING = {  # of the data, of the code, and of the packages
+    "run": ({"x_train", "x_val"}, NETWORKS, ALL[:2]),
+    "reader": ({"x_train", "y_train", "x_val", "y_val"}, READING, ALL[:2]),
+    "measures": ({"x_val", "x_test", "y_test"}, MEASURED, ALL),
+    "validated": ({"x_val", "y_val"}, MEASURED, ALL),
+}
+EACH = [(kind, module) for kind in DECIDING for module in sorted(DECIDING[kind][1])]
+LEFT = [(path, name) for path, names in LEFT_OUT.items() for name in names]
+kinds = pytest.mark.parametrize("kind", TASKS)
+
+
+def with_another_constant(source, name=None):
+    """Returns a source with one constant changed: of what a name defines, or of whatever is not left out."""
+    tree = ast.parse(source)
+    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    left_out = {name for _, name in LEFT}
+    for node in tree.body:
+        defined = keys._defined(node)
+        for inner in ast.walk(node) if name in defined or not name else ():
+            if (
+                isinstance(inner, ast.Constant)
+                and id(inner) not in texts
+                and (name or not defined & left_out)
+            ):
+                inner.value = f"{inner.value} changed"
+                return ast.unparse(tree)
+    raise AssertionError(f"no constant in {name or source}")
+
+
+@pytest.fixture
+def change(monkeypatch):
+    """Gives modules another source than their file has."""
+    return lambda path, source: monkeypatch.setitem(SOURCES, path, source)
+
+
+@kinds
+def test_a_key_covers_the_images_that_are_used_and_no_others(kind, tiny):
+    key, deciding = task_key(TASKS[kind], tiny), set()
+    for split in ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test"):
+        other = getattr(tiny, split).copy()
+        other.flat[0] ^= 1
+        if task_key(TASKS[kind], replace(tiny, **{split: other})) != key:
+            deciding.add(split)
+    assert deciding == DECIDING[kind][0]
+
+
+@kinds
+def test_a_key_covers_the_versions(kind, tiny, monkeypatch):
+    key, deciding = task_key(TASKS[kind], tiny), set()
+    for package in (*ALL, "tqdm"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                keys, "version", lambda n, p=package: "0" if n == p else version(n)
+            )
+            if task_key(TASKS[kind], tiny) != key:
+                deciding.add(package)
+    assert deciding == set(DECIDING[kind][2])
+
+
+@kinds
+def test_the_code_of_a_key_is_what_the_work_imports(kind):
+    assert set(closure(TASKS[kind].module)) == DECIDING[kind][1]
+
+
+@pytest.mark.parametrize("kind, module", EACH)
+def test_a_constant_in_each_module_that_decides_moves_the_key(
+    kind, module, tiny, change
+):
+    key = task_key(TASKS[kind], tiny)
+    change(module, with_another_constant(SOURCES[module]))
+    assert task_key(TASKS[kind], tiny) != key
+
+
+@kinds
+@pytest.mark.parametrize("path, name", LEFT)
+def test_a_constant_in_what_is_left_out_moves_no_key(kind, path, name, tiny, change):
+    key = task_key(TASKS[kind], tiny)
+    for module in filter(lambda module: module.startswith(path), [*SOURCES]):
+        if name == "*":
+            change(module, SOURCES[module] + "CHANGED = 1\n")
+        else:
+            change(module, with_another_constant(SOURCES[module], name))
+    assert task_key(TASKS[kind], tiny) == key
+
+
+@kinds
+def test_neither_comments_nor_docstrings_nor_other_modules_move_a_key(
+    kind, tiny, change
+):
+    key = task_key(TASKS[kind], tiny)
+    change("models.py", re.sub(r'"""(?=\w)', '"""Or so: ', SOURCES["models.py"]))
+    change("training.py", SOURCES["training.py"].replace("\n\n\n", "\n\n\n# new\n"))
+    for module in set(SOURCES) - DECIDING[kind][1]:
+        change(module, SOURCES[module] + "CHANGED = 1\n")
+    assert task_key(TASKS[kind], tiny) == key
+
+
+@pytest.mark.parametrize(
+    "line, found",
+    [
+        ("from cae_keras.mnist.idx import read_idx", set()),
+        ("from cae_keras.compare.text import show", {"compare/text.py"}),
+        ("from cae_keras.compare import text", {"compare/text.py"}),
+        ("import cae_keras.compare.text", {"compare/text.py"}),
+        ("def f():\n    import cae_keras.compare.text as t", {"compare/text.py"}),
+        ("from cae_keras.figures import loss_curves", {"figures/__init__.py"}),
+        ("from cae_keras import bce", {"__init__.py", "study/keys.py"}),
+        ("import cae_keras_too, keras", set()),
+    ],
+)
+def test_an_import_brings_its_module_wherever_it_stands(line, found, change):
+    before = set(closure("training.py"))
+    change("images.py", f"{SOURCES['images.py']}\n{line}\n")
+    now = set(closure("training.py"))
+    assert found <= now - before
+    assert bool(found) == (now != before)
+
+
+def test_what_is_left_out_is_only_shown_or_in_the_key_itself(tiny, monkeypatch):
+    """A label changes no weight; what a preset asks for, and the images that it holds out, are in the key."""
+    before = training.train(CONFIG, RECIPE, 0, tiny)
+    monkeypatch.setattr(training, "_label", lambda *_: "another")
+    again = training.train(CONFIG, RECIPE, 0, tiny)
+    for a, b in zip(before.weights, again.weights, strict=True):
+        assert a.tobytes() == b.tobytes()
+    fewer = replace(tiny, x_val=tiny.x_val[::2], y_val=tiny.y_val[::2])
+    assert task_key(TASKS["run"], fewer) != task_key(TASKS["run"], tiny)
+
+
+def test_what_is_asked_is_in_the_key(tiny):
+    asked = [
+        *TASKS.values(),
+        Training(CONFIG, RECIPE, 1),
+        Training(CONFIG, replace(RECIPE, epochs=2), 0),
+        Training(CONFIG, replace(RECIPE, images=63), 0),
+        Training(CONFIG, replace(RECIPE, batch_size=32), 0),
+        Training(CONFIG, replace(RECIPE, peak_learning_rate=1e-3), 0),
+        Training(CONFIG, replace(RECIPE, warmup=0.1), 0),
+        Training(replace(CONFIG, filters=(2, 3)), RECIPE, 0),
+        Training(replace(CONFIG, latent_dim=3), RECIPE, 0),
+        Training(replace(CONFIG, batch_norm=True), RECIPE, 0),
+        Training(replace(CONFIG, activation="leaky_relu"), RECIPE, 0),
+        Training(replace(CONFIG, negative_slope=0.2), RECIPE, 0),
+        Reading(RECIPE, 1),
+        Reading(replace(RECIPE, epochs=2), 0),
+        Measuring(replace(RUN, weights=(np.arange(6.0) + 1,)), READER),
+        Measuring(replace(RUN, history={"loss": (0.5, 0.26)}), READER),
+        Measuring(RUN, replace(READER, weights=(np.arange(4.0) + 1,))),
+    ]
+    found = {task_key(task, tiny) for task in asked}
+    assert len(found) == len(asked)
+    assert all(len(key) == 32 and set(key) <= set("0123456789abcdef") for key in found)
+
+
+def test_images_beyond_the_budget_decide_nothing(tiny):
+    beyond = tiny.x_train.copy()
+    beyond[RECIPE.images] ^= 1
+    for kind in ("run", "reader"):
+        key = task_key(TASKS[kind], tiny)
+        assert task_key(TASKS[kind], replace(tiny, x_train=beyond)) == key
+
+
+def test_a_digest_of_code_ignores_comments_and_docstrings_only():
+    code = 'RATE = 1\n\ndef f(x):\n    """One."""\n    return x * RATE\n'
+    assert code_digest(code.replace("One.", "Two.") + "# done\n") == code_digest(code)
+    assert code_digest(code.replace("RATE = 1", "RATE = 2")) != code_digest(code)
+    assert code_digest(code.replace("x * RATE", "x + RATE")) != code_digest(code)
+    assert code_digest("x = 'a text'") != code_digest("x = 'another text'")
+    assert code_digest(code, ("f",)) == code_digest("RATE = 1")
+
+
+def test_the_key_is_of_the_code_that_is_loaded(start_python, tmp_path):
+    """A notebook may be open for days; what it trains must not be kept under a key of code that it does not run."""
+    script = """
+import shutil, sys
+from pathlib import Path
+shutil.copytree(sys.argv[1], "cae_keras", ignore=shutil.ignore_patterns("*.gz"))
+sys.path.insert(0, ".")
+import cae_keras
+from cae_keras.study import keys
+from cae_keras.study.tasks import Training
+assert Path(cae_keras.__file__).parent == Path("cae_keras").resolve()
+before = keys.code_digests(Training)
+for path in Path("cae_keras").glob("*.py"):
+    path.write_text(path.read_text() + "CHANGED = 1")
+keys.code_digest.cache_clear()
+assert keys.code_digests(Training) == before
+"""
+    here = f"import os; os.chdir({str(tmp_path)!r})\n"
+    process = start_python(here + script, keys.PACKAGE)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
