@@ -5,20 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.patheffects import withStroke
 
-from cae_keras.figures.style import WIDTH, Figure, styled
+from cae_keras.figures.style import Figure, bare, styled
 
 CLASS_COLORS = (  # after Tol's muted scheme, the light ones darker
-    "#332288",
-    "#CC6677",
-    "#117733",
-    "#AA4499",
-    "#4FA3D1",
-    "#999933",
-    "#882255",
-    "#3A9A8A",
-    "#777777",
-    "#B8901F",
-)
+    "#332288", "#CC6677", "#117733", "#AA4499", "#4FA3D1",
+    "#999933", "#882255", "#3A9A8A", "#777777", "#B8901F",
+)  # fmt: skip
 MOST_POINTS, MOST_KERNELS = 4000, 32
 
 
@@ -52,7 +44,7 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
         )
     classes = np.unique(labels)
     medians = np.array([np.median(latents[labels == c], axis=0) for c in classes])
-    figure = Figure(WIDTH, 5.6, _say_medians(len(latents), classes, medians))
+    figure = Figure(5.6, _say_medians(len(latents), classes, medians))
     axis = figure.subplots()
     some = slice(None, None, -(-len(latents) // MOST_POINTS))
     colors = [CLASS_COLORS[label % 10] for label in labels[some]]
@@ -85,14 +77,12 @@ def kernels(by_model: Mapping[str, np.ndarray]) -> Figure:
     alt = f"Kernels of the first layer, between {-top:.3g} and {top:.3g}: "
     heights = [len(mosaic) for mosaic in mosaics.values()]
     inches = sum(heights) * 4.7 / max(m.shape[1] for m in mosaics.values())
-    figure = Figure(WIDTH, inches + 0.2 * len(heights), alt + ", ".join(said) + ".")
+    figure = Figure(inches + 0.2 * len(heights), alt + ", ".join(said) + ".")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, words, mosaic in zip(axes, said, mosaics.values(), strict=True):
         image = axis.imshow(mosaic, cmap="PuOr", vmin=-top, vmax=top)
-        axis.set(xticks=[], yticks=[], anchor="W")
-        axis.set_facecolor("#808080")
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
+        bare(axis)
+        axis.set(anchor="W", facecolor="#808080")
         axis.set_ylabel(words, rotation=0, ha="right", va="center", labelpad=6)
     figure.colorbar(image, ax=list(axes), label="weight", aspect=15)
     return figure

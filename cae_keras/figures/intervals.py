@@ -6,7 +6,7 @@ import numpy as np
 
 from cae_keras.compare.statistics import as_percent
 from cae_keras.compare.text import PERCENT, as_text
-from cae_keras.figures.style import BASELINE, GREY, WIDTH, Figure, colors_of, styled
+from cae_keras.figures.style import BASELINE, GREY, Figure, colors_of, styled
 
 # The first are kept where there is no room for all.
 PERCENT_TICKS = (0, 10, -10, 100, -50, 1000, 5, -5, 30, -20, 300, -90, 2, -2)
@@ -39,7 +39,7 @@ def forest(
         'change of the error: narrow +100 % (0 to +300).'
     """
     rows = sum(1 + len(variants) for variants in effects.values())
-    figure = Figure(WIDTH, 0.7 + 0.27 * rows, "")
+    figure = Figure(0.7 + 0.27 * rows)
     axis = figure.subplots()
     _percent_axis(axis, [i for g in effects.values() for i in g.values()], margin)
     at, labels, said = 0, {}, []

@@ -1,6 +1,5 @@
 """Curves, bars and matrices of results: arrays in, a `Figure` out. Draws only."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,15 +8,14 @@ from matplotlib.lines import Line2D
 from cae_keras.figures.style import (
     BASELINE,
     GREY,
-    MARKERS,
     PALETTE,
-    WIDTH,
     Figure,
     colors_of,
     legend_below,
     mean_and_range,
     plain_log_ticks,
     styled,
+    with_looks,
 )
 
 
@@ -39,20 +37,16 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
     """
     if not histories or not all(histories.values()):
         raise ValueError(f"histories={histories!r}: each model must have a run")
-    figure = Figure(WIDTH, 3.5, "")
+    figure = Figure(3.5)
     left, right = figure.subplots(1, 2)
     handles, said = {}, []
-    for name, color, marker in zip(
-        histories, colors_of(histories), itertools.cycle(MARKERS), strict=False
-    ):
-        training, validation = (
-            np.array([history[kind] for history in histories[name]])
-            for kind in ("loss", "val_loss")
-        )
-        epochs = np.arange(1, validation.shape[1] + 1)
-        left.plot(epochs, training.mean(axis=0), ":", color=color, lw=1.2)
-        handles[name] = _line_and_band(left, validation, color, marker)
-        _line_and_band(right, validation - floor, color, marker)
+    for name, runs, look in with_looks(histories):
+        training = np.mean([run["loss"] for run in runs], axis=0)
+        validation = np.array([run["val_loss"] for run in runs])
+        epochs = np.arange(1, len(training) + 1)
+        left.plot(epochs, training, ":", color=look["color"], lw=1.2)
+        handles[name] = _line_and_band(left, validation, look)
+        _line_and_band(right, validation - floor, look)
         first, last = validation.mean(axis=0)[[0, -1]]
         said.append(f"{name} goes from {first:.4f} to {last:.4f}")
     handles["training"] = Line2D([], [], color=GREY, ls=":", lw=1.5)
@@ -67,6 +61,16 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
         f"{'; '.join(said)}. The floor is {floor:.4f}."
     )
     return figure
+
+
+def _line_and_band(axis, values: np.ndarray, look: dict) -> Line2D:
+    """Draws the mean of `(runs, epochs)`, and a band over all if there are several."""
+    epochs = np.arange(1, values.shape[1] + 1)
+    (line,) = axis.plot(epochs, values.mean(axis=0), **look, markersize=4)
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axis.fill_between(epochs, low, high, color=look["color"], alpha=0.2, lw=0)
+    return line
 
 
 @styled
@@ -84,13 +88,11 @@ def curves(
         >>> curves([0, 1], {"a line": [0, 1]}, "x", "y", alt="A line.").alt
         'A line.'
     """
-    figure = Figure(WIDTH, 3.3, alt)
+    figure = Figure(3.3, alt)
     axis = figure.subplots()
-    styles = ("-", "--", "-.", ":")
-    for i, ((label, y), color) in enumerate(
-        zip(by_label.items(), colors_of(by_label), strict=True)
-    ):
-        axis.plot(x, y, styles[i % 4], color=color, label=label)
+    for i, (label, color) in enumerate(zip(by_label, colors_of(by_label), strict=True)):
+        style = ("-", "--", "-.", ":")[i % 4]
+        axis.plot(x, by_label[label], style, color=color, label=label)
     axis.set(xlabel=xlabel, ylabel=ylabel, **settings)
     if axis.get_yscale() == "log":
         plain_log_ticks(axis.yaxis)
@@ -117,18 +119,13 @@ def error_by_size(
         >>> error_by_size([2, 4], by_label).alt.split(": ")[1]
         'PCA goes from 0.2000 at 2 to 0.1000 at 4; autoencoder has 0.0600 at 4.'
     """
-    figure = Figure(WIDTH, 3.5, "")
+    figure = Figure(3.5)
     axis = figure.subplots()
     said = []
-    for label, color, marker in zip(
-        by_label, colors_of(by_label), itertools.cycle(MARKERS), strict=False
-    ):
-        errors = by_label[label]
+    for label, errors, look in with_looks(by_label):
         if not isinstance(errors, Mapping):
             errors = dict(zip(sizes, np.asarray(errors).T, strict=True))
-        runs = list(errors.values())
-        look = {"marker": marker, "markersize": 5, "color": color, "label": label}
-        mean_and_range(axis, list(errors), runs, **look)
+        mean_and_range(axis, errors, **look, markersize=5, label=label)
         ends = [f"{np.mean(e):.4f} at {size}" for size, e in errors.items()]
         change = f"goes from {ends[0]} to {ends[-1]}" if ends[1:] else f"has {ends[0]}"
         said.append(f"{label} {change}")
@@ -150,22 +147,15 @@ def bars(labels: Sequence[str], values: np.ndarray, xlabel: str, ylabel: str) ->
         >>> bars(["0", "1"], [0.1, 0.2], "digit", "error").alt
         'error by digit: least for 0 (0.1000), largest for 1 (0.2000).'
     """
-    values = np.asarray(values)
-    low, high = labels[int(values.argmin())], labels[int(values.argmax())]
-    alt = (
-        f"{ylabel} by {xlabel}: least for {low} ({values.min():.4f}), "
-        f"largest for {high} ({values.max():.4f})."
+    least, *_, most = sorted(zip(values, labels, strict=True))
+    figure = Figure(2.9)
+    figure.alt = (
+        f"{ylabel} by {xlabel}: least for {least[1]} ({least[0]:.4f}), "
+        f"largest for {most[1]} ({most[0]:.4f})."
     )
-    figure = Figure(WIDTH, 2.9, alt)
-    axis = figure.subplots()
+    axis, mean = figure.subplots(), np.mean(values)
     axis.bar(labels, values, color=PALETTE[0], width=0.7)
-    axis.axhline(
-        values.mean(),
-        color=BASELINE,
-        ls="--",
-        lw=1.2,
-        label=f"mean {values.mean():.4f}",
-    )
+    axis.axhline(mean, color=BASELINE, ls="--", lw=1.2, label=f"mean {mean:.4f}")
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.grid(axis="x", visible=False)
     axis.legend()
@@ -187,34 +177,20 @@ def latent_use(latents: np.ndarray) -> Figure:
     order = spread.argsort()[::-1]
     correlation = np.corrcoef(latents[:, order], rowvar=False)
     off = np.abs(correlation[~np.eye(len(order), dtype=bool)])
-    alt = (
+    figure = Figure(3.1)
+    figure.alt = (
         f"Left: the standard deviations of the {len(order)} latents lie between "
-        f"{spread.min():.2f} "
-        f"and {spread.max():.2f}. Right: their correlations are {off.mean():.2f} in "
-        f"size on average, {off.max():.2f} at most."
+        f"{spread.min():.2f} and {spread.max():.2f}. Right: their correlations are "
+        f"{off.mean():.2f} in size on average, {off.max():.2f} at most."
     )
-    figure = Figure(WIDTH, 3.1, alt)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     left.bar(range(len(order)), spread[order], color=PALETTE[0])
-    left.set(
-        xlabel="latent, by its spread", ylabel="standard deviation", ylim=(0, None)
-    )
+    left.set(xlabel="latent, by its spread", ylabel="standard deviation")
     shown = right.imshow(correlation, cmap="PuOr", vmin=-1, vmax=1)
     right.set(xlabel="latent", ylabel="latent")
     right.grid(visible=False)
     figure.colorbar(shown, ax=right, label="correlation", shrink=0.9)
     return figure
-
-
-def _line_and_band(axis, values: np.ndarray, color: str, marker: str) -> Line2D:
-    """Draws the mean of `(runs, epochs)`, and a band over all if there are several."""
-    epochs = np.arange(1, values.shape[1] + 1)
-    mean = values.mean(axis=0)
-    (line,) = axis.plot(epochs, mean, color=color, marker=marker, markersize=4)
-    if len(values) > 1:
-        low, high = values.min(axis=0), values.max(axis=0)
-        axis.fill_between(epochs, low, high, color=color, alpha=0.2, lw=0)
-    return line
 
 
 @styled
@@ -231,20 +207,16 @@ def measured_and_expected(
         >>> measured_and_expected({"workers": ([1, 2], [4, 3], [4, 2])}, "seconds").alt
         'seconds measured (expected), by workers: 1: 4.0 (4.0), 2: 3.0 (2.0).'
     """
-    figure = Figure(WIDTH, 2.9, "")
-    said = []
+    figure, said = Figure(2.9), []
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axis, (xlabel, (x, measured, expected)) in zip(
-        axes, panels.items(), strict=True
-    ):
-        dots = axis.plot(x, measured, "o", color=PALETTE[0])[0]
-        line = axis.plot(x, expected, "--", color=GREY, lw=1.5)[0]
+    for axis, (xlabel, panel) in zip(axes, panels.items(), strict=True):
+        x, measured, expected = panel
+        (dots,) = axis.plot(x, measured, "o", color=PALETTE[0])
+        (line,) = axis.plot(x, expected, "--", color=GREY, lw=1.5)
         axis.set_xlabel(xlabel)
         axis.set_xticks(x, [f"{value:,}" for value in x])
-        values = zip(x, measured, expected, strict=True)
-        said.append(
-            f"{xlabel}: " + ", ".join(f"{a:,}: {b:.1f} ({c:.1f})" for a, b, c in values)
-        )
+        values = [f"{a:,}: {b:.1f} ({c:.1f})" for a, b, c in zip(*panel, strict=True)]
+        said.append(f"{xlabel}: {', '.join(values)}")
     axes[0].set_ylabel(ylabel)
     axes[0].set_ylim(bottom=0)  # at last: a limit set before stops the others growing
     legend_below(figure, {"measured": dots, "expected": line})

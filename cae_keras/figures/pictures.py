@@ -6,7 +6,10 @@ import numpy as np
 from matplotlib.patches import FancyArrowPatch
 
 from cae_keras.config import positive_int
-from cae_keras.figures.style import GREY, WIDTH, Figure, styled
+from cae_keras.figures.style import GREY, WIDTH, Figure, bare, styled
+
+INK = {"cmap": "gray", "vmin": 0, "vmax": 1}  # white on black
+ERROR = {"cmap": "PuOr", "vmin": -1, "vmax": 1}
 
 
 @styled
@@ -36,16 +39,14 @@ def digits(
     """
     rows = -(-len(images) // positive_int("columns", columns))
     height = WIDTH / columns * (1.3 if titles else 1.05) * rows
-    figure = Figure(
-        WIDTH, height, alt or f"{len(images)} images of handwritten digits."
-    )
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(image[..., 0], **{"cmap": "gray", "vmin": 0, "vmax": 1, **limits})
-        if titles:
-            axis.set_title(titles[i], fontsize=8.5 if columns > 6 else 10)
+    figure = Figure(height, alt or f"{len(images)} images of handwritten digits.")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image in zip(axes, images, strict=False):
+        axis.imshow(image[..., 0], **INK | limits)
+    for axis, title in zip(axes, titles, strict=False):
+        axis.set_title(title, fontsize=8.5 if columns > 6 else 10)
     return figure
 
 
@@ -76,33 +77,24 @@ def reconstructions(
                 f"{name} has shape {x_hat.shape}: it must be {originals.shape}, that "
                 "of the originals"
             )
-    errors = {
-        name: ((x_hat - originals) ** 2).mean(axis=(1, 2, 3))
-        for name, x_hat in by_model.items()
-    }
+    drawn, errors = [("original", originals, INK)], []
+    for name, x_hat in by_model.items():
+        drawn += [(name, x_hat, INK), ("error", x_hat - originals, ERROR)]
+        errors.append(((x_hat - originals) ** 2).mean(axis=(1, 2, 3)))
     said = "; ".join(
         f"{name}: mean squared error {e.mean():.4f}, the worst {e.max():.4f}"
-        for name, e in errors.items()
+        for name, e in zip(by_model, errors, strict=True)
     )
-    n, rows = len(originals), 1 + 2 * len(by_model)
-    figure = Figure(
-        WIDTH,
-        (WIDTH - 2) / n * rows * 1.06 + 0.22 * len(by_model),
-        alt or f"{n} digits and their reconstructions. {said}.",
-    )
-    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
-    axes = figure.subplots(rows, n, squeeze=False)
-    _picture_row(axes[0], originals, "original")
-    for i, (name, x_hat) in enumerate(by_model.items()):
-        _picture_row(axes[1 + 2 * i], x_hat, name)
-        shown = _picture_row(
-            axes[2 + 2 * i], x_hat - originals, "error", cmap="PuOr", vmin=-1
-        )
-        for axis, error in zip(axes[2 + 2 * i], errors[name], strict=True):
-            axis.set_xlabel(f"{error:.4f}", fontsize=8.5, labelpad=2)
+    n = len(originals)
+    height = (WIDTH - 2) / n * len(drawn) * 1.06 + 0.22 * len(by_model)
+    alt = alt or f"{n} digits and their reconstructions. {said}."
+    figure, axes = _picture_table(drawn, height, alt)
+    for axis, error in zip(axes[2::2].flat, np.ravel(errors), strict=True):
+        axis.set_xlabel(f"{error:.4f}", fontsize=8.5, labelpad=2)
     bar = figure.colorbar(
-        shown, ax=axes, shrink=0.5, aspect=20, fraction=0.04, pad=0.01, ticks=(-1, 0, 1)
-    )
+        axes[2, 0].images[0], ax=axes, shrink=0.5, aspect=20, fraction=0.04, pad=0.01,
+        ticks=(-1, 0, 1),
+    )  # fmt: skip
     bar.set_ticklabels(["ink\nlost", "0", "ink\nadded"], fontsize=8.5)
     return figure
 
@@ -125,16 +117,30 @@ def rows(
     """
     n = max(map(len, by_label.values()))
     height = WIDTH / (n + 1.2) * len(by_label) * 1.06 + (0.35 if titles else 0.1)
-    figure = Figure(WIDTH, height, alt or f"Rows of {n} images: {', '.join(by_label)}.")
-    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
-    axes = figure.subplots(len(by_label), n, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for row, (label, images) in zip(axes, by_label.items(), strict=True):
-        _picture_row(row[: len(images)], images, label)
+    alt = alt or f"Rows of {n} images: {', '.join(by_label)}."
+    drawn = [(label, images, INK) for label, images in by_label.items()]
+    figure, axes = _picture_table(drawn, height, alt)
     for axis, title in zip(axes[0], titles, strict=False):
         axis.set_title(title, fontsize=9)
     return figure
+
+
+def _picture_table(
+    drawn: Sequence[tuple], height: float, alt: str
+) -> tuple[Figure, np.ndarray]:
+    """Draws rows of images, each row with its label and the limits of `imshow`."""
+    figure = Figure(height, alt)
+    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)
+    n = max(len(images) for _, images, _ in drawn)
+    axes = figure.subplots(len(drawn), n, squeeze=False)
+    for row, (label, images, limits) in zip(axes, drawn, strict=True):
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(image[..., 0], **limits)
+            bare(axis)
+        for axis in row[len(images) :]:
+            axis.set_axis_off()
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
+    return figure, axes
 
 
 @styled
@@ -159,15 +165,12 @@ def overview(
         >>> overview(x, maps, latents, maps, x).alt[:46]
         'A digit goes 28×28×1 → 14×14×8 → 4 numbers, an'
     """
-    error = ((image - x_hat) ** 2).mean()
-    sizes = " → ".join(
-        f"{m.shape[0]}×{m.shape[1]}×{m.shape[2]}" for m in (image, *encoded)
-    )
+    sizes = " → ".join("×".join(map(str, m.shape)) for m in (image, *encoded))
     alt = (
-        f"A digit goes {sizes} → {len(latents)} numbers, and back to an image; "
-        f"mean squared error {error:.4f}."
+        f"A digit goes {sizes} → {len(latents)} numbers, and back to an image; mean "
+        f"squared error {((image - x_hat) ** 2).mean():.4f}."
     )
-    figure = Figure(WIDTH * 1.3, 2.3, alt)
+    figure = Figure(2.3, alt, width=WIDTH * 1.3)
     figure.set_layout_engine("none")
     maps = [image, *encoded, None, *decoded, x_hat]  # None: the latents
     step = 1 / len(maps)
@@ -211,33 +214,12 @@ def _stack(figure: Figure, feature_map: np.ndarray, centre: float, width: float)
     aspect = figure.get_figwidth() / figure.get_figheight()
     shift = width * 0.16 if len(strongest) > 1 else 0
     for depth, channel in reversed(list(enumerate(strongest))):
-        offset = shift * (depth - (len(strongest) - 1) / 2)
-        axis = figure.add_axes(
-            (
-                centre - width / 2 + offset,
-                0.52 + (offset - width / 2) * aspect,
-                width,
-                width * aspect,
-            )
-        )
+        offset = shift * (depth - (len(strongest) - 1) / 2) - width / 2
+        place = (centre + offset, 0.52 + offset * aspect, width, width * aspect)
+        axis = figure.add_axes(place)
         axis.imshow(feature_map[..., channel], cmap="gray")
-        axis.set(xticks=[], yticks=[])
-        axis.grid(visible=False)
+        bare(axis)
         axis.spines[:].set(visible=True, color="white", lw=1)
-
-
-def _picture_row(
-    axes, images: np.ndarray, label: str, cmap: str = "gray", vmin: float = 0
-):
-    """Fills one row of a picture table; returns the last image, for a colour bar."""
-    for axis, image in zip(axes, images, strict=True):
-        shown = axis.imshow(image[..., 0], cmap=cmap, vmin=vmin, vmax=1)
-        axis.set(xticks=[], yticks=[])
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
-        axis.set_axis_on()
-    axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
-    return shown
 
 
 def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
@@ -253,7 +235,8 @@ def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
         >>> card("A book", {"original": np.zeros((3, 28, 28, 1))}).alt
         'A book. Digits, row by row: original.'
     """
-    figure = Figure(12, 6.3, f"{title}. Digits, row by row: {', '.join(rows)}.")
+    alt = f"{title}. Digits, row by row: {', '.join(rows)}."
+    figure = Figure(6.3, alt, width=12)
     figure.set_layout_engine("none")
     figure.set_facecolor("black")
     figure.text(0.04, 0.93, title, color="white", fontsize=27, va="top")
@@ -263,6 +246,6 @@ def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
         figure.text(0.04, bottom + height / 2, label, color="white", fontsize=19)
         strip = np.concatenate(list(images[..., 0]), axis=1)
         axis = figure.add_axes((0.24, bottom, 0.74, height))
-        axis.imshow(strip, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axis.axis("off")
+        axis.imshow(strip, **INK, interpolation="nearest")
+        axis.set_axis_off()
     return figure

@@ -9,14 +9,13 @@ from cae_keras.compare.front import dominators
 from cae_keras.figures.labels import place_names
 from cae_keras.figures.style import (
     GREY,
-    MARKERS,
-    WIDTH,
     Figure,
     colors_of,
     legend_below,
     mean_and_range,
     plain_log_ticks,
     styled,
+    with_looks,
 )
 
 DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white"}
@@ -57,29 +56,26 @@ def quality_by_cost(
         >>> quality_by_cost(results, "parameters", "mse", *labels, fit=True).alt
         'error by parameters: narrow 0.4 at 100; wide 0.2 at 400. The slope is -0.50.'
     """
-    figure = Figure(WIDTH, 4.0, "")
+    figure = Figure(4.0)
     axis = figure.subplots()
-    x, y = (
-        np.array([average(result[kind]) for result in results.values()])
-        for kind, average in ((cost, np.median), (measure, np.mean))
-    )
-    for name, color in zip(results, colors_of(results), strict=True):
-        costs, values = results[name][cost], results[name][measure]
-        mean_and_range(axis, [np.median(costs)], [values], color=color, **DOT)
-        quartiles = np.percentile(costs, (25, 75))
-        axis.plot(quartiles, 2 * [np.mean(values)], color=color)
     axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     axis.margins(0.12)
-    places = zip(results, x, y, strict=True)
-    said = [f"{name} {value:.3g} at {_plain(at)}" for name, at, value in places]
+    said, points = [], []
+    for name, color in zip(results, colors_of(results), strict=True):
+        costs, values = results[name][cost], results[name][measure]
+        x, y = np.median(costs), np.mean(values)
+        mean_and_range(axis, {x: values}, color=color, **DOT)
+        axis.plot(np.percentile(costs, (25, 75)), [y, y], color=color)
+        said.append(f"{name} {y:.3g} at {_plain(x)}")
+        points.append((x, y))
+    x, y = np.transpose(points)
     figure.alt = f"{ylabel} by {xlabel}: {'; '.join(said)}."
     if fit:
         figure.alt += f" The slope is {_draw_fit(axis, x, y, cost):.2f}."
     if front:
         best = _draw_front(axis, x, y, dominators(results, cost, measure))
         figure.alt += f" On the Pareto front: {', '.join(best)}."
-    plain_log_ticks(axis.xaxis)
-    plain_log_ticks(axis.yaxis)
+    plain_log_ticks(axis.xaxis, axis.yaxis)
     place_names(axis, list(results), x, y)
     return figure
 
@@ -105,24 +101,22 @@ def sweep(
         >>> sweep({"baseline": by_rate}, "rate", "error").alt
         'error by rate: baseline is least at 0.1 (0.1); diverged: 1 of 2 at 0.1.'
     """
-    figure = Figure(WIDTH, 3.7, "")
+    figure = Figure(3.7)
     axis = figure.subplots()
     axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     axis.margins(y=0.1 + 0.06 * len(by_label))
+    edge = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "top"}
     handles, said = {}, []
-    for i, (label, color) in enumerate(zip(by_label, colors_of(by_label), strict=True)):
-        kept, diverged = _split(by_label[label], cap)
-        look = {"color": color, "marker": MARKERS[i % len(MARKERS)], "markersize": 5}
-        handles[label] = mean_and_range(axis, list(kept), list(kept.values()), **look)
-        edge = axis.get_xaxis_transform()
+    for i, (label, by_setting, look) in enumerate(with_looks(by_label)):
+        kept, diverged = _split(by_setting, cap)
+        handles[label] = mean_and_range(axis, kept, **look, markersize=5)
         for x, count in diverged.items():
-            look = {"color": color, "ha": "center", "va": "top", "transform": edge}
-            axis.text(x, 0.99 - 0.08 * i, f"↑ {count}", fontsize=9, **look)
+            place = (x, 0.99 - 0.08 * i)
+            axis.text(*place, f"↑ {count}", fontsize=9, color=look["color"], **edge)
         said.append(f"{label} {_words(kept, diverged)}")
     if axis.texts:
         handles["↑ diverged"] = Line2D([], [], ls="")
-    plain_log_ticks(axis.xaxis)
-    plain_log_ticks(axis.yaxis)
+    plain_log_ticks(axis.xaxis, axis.yaxis)
     legend_below(figure, handles)
     figure.alt = f"{ylabel} by {xlabel}: {'. '.join(said)}."
     return figure

@@ -9,11 +9,12 @@ are those of Okabe & Ito (https://jfly.uni-koeln.de/color/).
 
 import io
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import matplotlib
 import matplotlib.figure
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
@@ -51,12 +52,12 @@ class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that a notebook shows by itself, with its alternative text.
 
     Args:
-        width: Inches.
         height: Inches.
         alt: What is to be seen, in the words of the result.
+        width: Inches.
     """
 
-    def __init__(self, width: float, height: float, alt: str):
+    def __init__(self, height: float, alt: str = "", width: float = WIDTH):
         super().__init__(figsize=(width, height), layout="constrained")
         self.alt = alt
 
@@ -91,75 +92,79 @@ def colors_of(names: Iterable[str]) -> list[str]:
     return [COLORS[name] if name in COLORS else next(others) for name in names]
 
 
-def plain_log_ticks(axis):
-    """Labels a logarithmic axis with plain numbers, whatever it spans.
+def with_looks(by_name: Mapping) -> Iterator[tuple]:
+    """Yields each name, what it stands for, and the colour and marker of its line.
+
+    Example:
+        >>> list(with_looks({"baseline": 1}))
+        [('baseline', 1, {'color': '#404040', 'marker': 'o'})]
+    """
+    markers = itertools.cycle(MARKERS)
+    for (name, value), color in zip(by_name.items(), colors_of(by_name), strict=True):
+        yield name, value, {"color": color, "marker": next(markers)}
+
+
+def bare(axis):
+    """Takes everything off an axis but what is drawn on it and its labels."""
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+
+
+def plain_log_ticks(*axes):
+    """Labels logarithmic axes with plain numbers, whatever they span.
 
     Call it when everything is drawn. Some decades have ticks at 1, 2 and 5, many
     at 1 only, and a small part of one has them where a linear axis would.
 
     Args:
-        axis: The `xaxis` or `yaxis` of a matplotlib `Axes`.
+        *axes: Each the `xaxis` or `yaxis` of a matplotlib `Axes`.
 
     Example:
-        >>> axes = Figure(4, 3, "").subplots()
+        >>> axes = Figure(3).subplots()
         >>> _ = axes.set(xscale="log", xlim=(0.011, 0.015))
         >>> plain_log_ticks(axes.xaxis)
         >>> [label.get_text() for label in axes.get_xticklabels()]
         ['0.011', '0.012', '0.013', '0.014', '0.015']
     """
-    low, high = axis.get_view_interval()
-    if high < 3 * low:
-        locator = MaxNLocator(6, steps=(1, 2, 5, 10))
-    elif high < 10 * low:
-        locator = LogLocator(subs=(1, 1.5, 2, 3, 5, 7))
-    else:
-        locator = LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,))
-    axis.set_major_locator(locator)
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_locator(NullLocator())
+    for axis in axes:
+        low, high = axis.get_view_interval()
+        if high < 3 * low:
+            locator = MaxNLocator(6, steps=(1, 2, 5, 10))
+        elif high < 10 * low:
+            locator = LogLocator(subs=(1, 1.5, 2, 3, 5, 7))
+        else:
+            locator = LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,))
+        axis.set_major_locator(locator)
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axis.set_minor_locator(NullLocator())
 
 
 def legend_below(figure: Figure, handles: Mapping):
-    """Names lines below the axes, where the legend covers nothing.
-
-    Args:
-        figure: Where.
-        handles: For each name its line.
-
-    Example:
-        >>> figure = Figure(4, 3, "")
-        >>> legend_below(figure, {"floor": figure.subplots().axhline(0)})
-        >>> [text.get_text() for text in figure.legends[0].get_texts()]
-        ['floor']
-    """
+    """Names lines, `{name: line}`, below the axes, where the legend covers nothing."""
     columns = -(-len(handles) // (1 + (len(handles) > 5)))
     place = {"loc": "outside lower center", "ncols": columns}
     figure.legend(list(handles.values()), list(handles), **place)
 
 
-def mean_and_range(axes, x: Sequence[float], values: Sequence, **look):
+def mean_and_range(axes, by_place: Mapping[float, Sequence[float]], **look) -> Line2D:
     """Draws the means of several runs, with bars from the least to the largest.
 
     Args:
         axes: A matplotlib `Axes`.
-        x: Where each mean stands.
-        values: For each `x` the values of its runs; a single run has no bar.
+        by_place: For each place along x the values of its runs; one has no bar.
         **look: `color`, `label`, `marker` and so on, for `Axes.plot`.
 
     Returns:
         The line through the means.
 
     Example:
-        >>> axes = Figure(4, 3, "").subplots()
-        >>> mean_and_range(axes, [1, 2], [[3.0, 5.0], [6.0]]).get_ydata()
+        >>> mean_and_range(Figure(3).subplots(), {1: [3.0, 5.0], 2: [6.0]}).get_ydata()
         array([4., 6.])
     """
-    (line,) = axes.plot(x, np.array([np.mean(runs) for runs in values]), **look)
-    several = [
-        (at, np.min(v), np.max(v))
-        for at, v in zip(x, values, strict=True)
-        if np.size(v) > 1
-    ]
-    if several:
-        axes.vlines(*np.transpose(several), color=line.get_color(), lw=1.4, alpha=0.8)
+    means = [np.mean(runs) for runs in by_place.values()]
+    (line,) = axes.plot(list(by_place), means, **look)
+    bars = [(x, np.min(y), np.max(y)) for x, y in by_place.items() if np.size(y) > 1]
+    if bars:
+        axes.vlines(*np.transpose(bars), color=line.get_color(), lw=1.4, alpha=0.8)
     return line
