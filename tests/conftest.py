@@ -32,10 +32,11 @@ def store_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch, tmp_path):
-    """Takes away what the caller may have set for a build; each test has a store of its own."""
+    """Takes away what the caller may have set for a build; each test has a store and a folder of its own."""
     for name in ("PRESET", "SEEDS", "PROGRESS", "WORKERS", "BACKEND"):
         monkeypatch.delenv(f"CAE_{name}", raising=False)
     monkeypatch.setenv("CAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)  # so that no stray file lands in the project
 
 
 @pytest.fixture(scope="session", autouse=True)

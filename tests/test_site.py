@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-import cae_keras as cae
-
 ROOT = Path(__file__).parents[1]
 HTML = ROOT / "_build" / "html"
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.md"))
