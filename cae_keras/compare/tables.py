@@ -177,6 +177,11 @@ def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
 
 def _table(results: Results, measures, first: str, write, names=None) -> Table:
     if isinstance(measures, str):
+        if measures not in GROUPS:
+            raise ValueError(
+                f"measures={measures!r}: they must be a list, or one of "
+                f"{', '.join(map(repr, GROUPS))}"
+            )
         measures = GROUPS[measures]
     return Table([
         {first: name, **{known(m).label: write(results, name, m) for m in measures}}
