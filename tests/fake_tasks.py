@@ -35,7 +35,7 @@ class Fake:
     kind: ClassVar = "fake"
     steps: ClassVar = 5
     effort: ClassVar = 5
-    code: ClassVar = ("config",)
+    module: ClassVar = "config.py"
     packages: ClassVar = ("numpy",)
 
     @property

@@ -1,55 +1,25 @@
-"""The store keeps what was done, finds damage, and knows what must be done again."""
+"""The store keeps what was done whole or not at all, and finds what is damaged, hostile or forged."""
 
+import contextlib
+import dataclasses
 import json
 import os
+import shutil
+import subprocess
 import warnings
 import zipfile
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from fake_tasks import Fake, begun
 
-from cae_keras import CAEConfig, Recipe
-from cae_keras.measurements.reader import Reader
+from cae_keras.config import ROOT
 from cae_keras.study import store
-from cae_keras.study.store import Entry, Store, code_digest, digest, task_key
-from cae_keras.study.tasks import Measuring, Reading, Training
+from cae_keras.study.keys import task_key
+from cae_keras.study.store import Entry, Store, digest
 from cae_keras.study.workers import complete
-from cae_keras.training import Run
-
-CONFIG = CAEConfig(filters=(2, 2), latent_dim=2)
-RECIPE = Recipe(images=64, epochs=1)
-RUN = Run(CONFIG, RECIPE, 0, {"loss": (0.5, 0.25)}, (np.arange(6.0),))
-READER = Reader(RECIPE, 0, {"loss": (2.0,)}, (np.arange(4.0),))
-TASKS = {
-    "run": Training(CONFIG, RECIPE, 0),
-    "reader": Reading(RECIPE, 0),
-    "measures": Measuring(RUN, READER),
-}
-SPLITS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
-DECIDING = {  # kind: what of the data, of the code and of the packages decides
-    "run": (
-        {"x_train", "x_val"},
-        {"config", "fit", "images", "layers", "models", "training"},
-        {"keras", "torch"},
-    ),
-    "reader": (
-        {"x_train", "y_train", "x_val", "y_val"},
-        {"config", "fit", "images", "layers", "models", "training", "reader"},
-        {"keras", "torch"},
-    ),
-    "measures": (
-        {"x_val", "x_test", "y_test"},
-        {"config", "fit", "images", "layers", "models", "training", "reader"}
-        | {"metrics", "smoothness", "cost", "runs", "tasks"},
-        {"keras", "torch", "numpy", "scipy", "scikit-image"},
-    ),
-}
-SOURCES = Path(store.__file__).parent
-MODULES = sorted(path.stem for path in SOURCES.glob("*.py"))
 
 
 @pytest.fixture
@@ -64,334 +34,127 @@ def path(task, tiny, tmp_path):
     return tmp_path / "runs" / f"{task_key(task, tiny)}.npz"
 
 
-def other(array):
-    changed = array.copy()
-    changed.flat[0] ^= 1
-    return changed
+class Hostile:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
 
 
-class TestDamage:
-    def again(self, task, data, path):
-        """Asks for the task once more; returns the warnings."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            (entry,) = complete([task], data)
-        assert np.array_equal(entry.arrays[0], [0, 1, 2])
-        assert entry.values == {"name": "task"}
-        return [str(each.message) for each in caught if each.category is UserWarning]
+def rewrite(path, fault):
+    """Changes what is in a file; the zip file stays sound, and so does every array in it."""
+    with np.load(path) as file:
+        content = dict(file)
+    about, array = json.loads(str(content["about"])), content["arr_0"]
+    if fault == "value":
+        about["values"]["name"] = "forged"
+    content["about"] = json.dumps(about)
+    changes = {
+        "array": {"arr_0": array + 1},
+        "shape": {"arr_0": array.reshape(1, 3)},
+        "dtype": {"arr_0": array.view(np.int64)},
+        "more": {"arr_1": array},
+        "pickle": {"arr_0": np.array([Hostile(path.with_name("ran"))], dtype=object)},
+    }
+    content |= changes.get(fault, {})
+    if fault in ("arr_0", "about"):
+        del content[fault]
+    save = np.savez_compressed if fault == "compressed" else np.savez
+    save(path, **content)
 
-    def check(self, task, data, path):
-        damaged = path.read_bytes()
-        (warning,) = self.again(task, data, path)
-        assert f"{path} is damaged" in warning
-        assert path.with_suffix(".damaged").read_bytes() == damaged
-        assert begun(task.folder) == ["task", "task"]
-        assert self.again(task, data, path) == []
-        assert len(begun(task.folder)) == 2
 
-    @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.9, 0.999])
-    def test_truncated(self, task, tiny, path, share):
-        good = path.read_bytes()
-        path.write_bytes(good[: int(share * len(good))])
-        self.check(task, tiny, path)
-
-    def test_one_bit_anywhere(self, task, tiny, path):
-        """Some bits say nothing, such as the date of a zip file; all others are found."""
-        good, found = path.read_bytes(), 0
-        (entry,) = complete([task], tiny)
-        for position in np.random.default_rng(0).integers(0, len(good), 100):
-            flipped = bytearray(good)
-            flipped[position] ^= 1 << (position % 8)
-            path.write_bytes(flipped)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                read = Store().read(path.stem)
-            if read is None:
-                found += 1
-            else:
-                assert digest(read) == digest(entry)
-        assert found > 50
-
-    def test_swapped_with_a_sound_one(self, task, tiny, tmp_path, path):
-        complete([Fake("another", tmp_path)], tiny)
-        (another,) = set(path.parent.glob("*.npz")) - {path}
-        path.write_bytes(another.read_bytes())
-        (tmp_path / "log").write_text("task 1\n")
-        self.check(task, tiny, path)
-
-    @pytest.mark.parametrize(
-        "fault", ["value", "array", "shape", "dtype", "more", "fewer", "no about"]
-    )
-    def test_rewritten(self, task, tiny, path, fault):
-        """Here the zip file is sound, and so is every array in it."""
-        with np.load(path) as file:
-            content = dict(file)
-        about = json.loads(str(content["about"]))
-        if fault == "value":
-            about["values"]["name"] = "forged"
-        elif fault == "array":
-            content["arr_0"] = content["arr_0"] + 1
-        elif fault == "shape":
-            content["arr_0"] = content["arr_0"].reshape(1, 3)
-        elif fault == "dtype":
-            content["arr_0"] = content["arr_0"].view(np.int64)
-        elif fault == "more":
-            content["arr_1"] = content["arr_0"]
-        elif fault == "fewer":
-            del content["arr_0"]
-        content["about"] = json.dumps(about)
-        if fault == "no about":
-            del content["about"]
-        np.savez(path, **content)
-        self.check(task, tiny, path)
-
-    def test_a_pickle_is_not_run(self, task, tiny, tmp_path, path):
-        class Hostile:
-            def __reduce__(self):
-                return (Path.touch, (tmp_path / "run",))
-
-        hostile = np.array([Hostile()], dtype=object)
-        np.savez(path, hostile, about=hostile)
-        self.check(task, tiny, path)
-        assert not (tmp_path / "run").exists()
-
-    def test_an_array_larger_than_the_memory(self, task, tiny, path):
-        with np.load(path) as file:
-            about = str(file["about"])
+def damage(path, fault):
+    good = path.read_bytes()
+    if isinstance(fault, float):
+        path.write_bytes(good[: int(fault * len(good))])
+    elif fault == "a file larger than the memory":
+        os.truncate(path, 2**40)  # it takes no room
+    elif fault == "an array larger than the memory":
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999,)}"
         large = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        with np.load(path) as file:
+            about = str(file["about"])
         np.savez(path, about=about)
         with zipfile.ZipFile(path, "a") as file:
             file.writestr("arr_0.npy", large)
-        self.check(task, tiny, path)
-
-    def test_two_processes_may_find_it_at_once(self, task, tiny, path, monkeypatch):
-        """Here another one has set it aside just before."""
-        path.write_bytes(b"")
-        replace_file = os.replace
-
-        def faster(source, target):
-            if str(target).endswith(".damaged"):
-                replace_file(source, target)
-            replace_file(source, target)
-
-        monkeypatch.setattr(store.os, "replace", faster)
-        assert self.again(task, tiny, path) == []
-
-    def test_the_report_of_entries_leaves_it_out(self, task, tiny, tmp_path, path):
-        complete([Fake("another", tmp_path)], tiny)
-        path.write_bytes(path.read_bytes()[:-30])
-        ((key, about),) = Store().entries()
-        assert about["asked"] == {"name": "another"}
-        assert key == task_key(Fake("another", tmp_path), tiny)
+    elif fault == "names that climb":
+        with zipfile.ZipFile(path, "a") as file:
+            for name in ("../../climbed.npy", "/tmp/cae_climbed.npy", "..\\c.npy"):
+                file.writestr(name, b"hostile")
+    elif fault == "a Keras file":
+        touch = keras.layers.Lambda(lambda x: (open("ran", "w").close(), x)[1])
+        keras.Sequential([keras.Input((2,)), touch]).save(path.with_suffix(".keras"))
+        Path("ran").unlink()
+        shutil.copy(path.with_suffix(".keras"), path)
+    elif fault == "another entry":
+        another = path.with_name("another.npz")
+        with np.load(path) as file:
+            about = json.loads(str(file["about"])) | {"key": another.stem}
+            np.savez(another, file["arr_0"], about=json.dumps(about))
+        os.replace(another, path)
+    else:
+        rewrite(path, fault)
 
 
-class TestWhereItIs:
-    def test_its_folder(self, monkeypatch, tmp_path):
-        assert Store().folder == tmp_path / "runs"
-        monkeypatch.setenv("CAE_RUNS", "~/kept")
-        assert Store().folder == Path.home() / "kept"
-        for unset in ("", None):
-            if unset is None:
-                monkeypatch.delenv("CAE_RUNS")
-            else:
-                monkeypatch.setenv("CAE_RUNS", unset)
-            assert Store().folder == Path(__file__).parents[1] / ".runs"
+REWRITTEN = ("value", "array", "shape", "dtype", "more", "arr_0", "about", "pickle")
+HOSTILE = (
+    *("compressed", "names that climb", "a Keras file", "another entry"),
+    *("a file larger than the memory", "an array larger than the memory"),
+)
 
-    def test_a_read_only_one_is_read(self, task, tiny, path, monkeypatch):
-        def refuse(*_, **__):
-            raise PermissionError(13, "read-only")
 
-        monkeypatch.setattr(store.filelock, "FileLock", refuse)
-        for name in ("replace", "mkdir", "open", "unlink"):
-            monkeypatch.setattr(store.os, name, refuse)
-        before = sorted(path.parent.iterdir())
+@pytest.mark.parametrize("fault", [0.0, 0.01, 0.5, 0.9, 0.999, *REWRITTEN, *HOSTILE])
+def test_damage_is_found_told_set_aside_and_done_again(
+    task, tiny, path, tmp_path, monkeypatch, fault
+):
+    monkeypatch.chdir(tmp_path)
+    damage(path, fault)
+    before, size = set(tmp_path.rglob("*")), path.stat().st_size
+    assert list(Store().entries()) == []
+    with pytest.warns(UserWarning, match=f"^{path} is damaged "):
+        (entry,) = complete([task], tiny)
+    assert (entry.values, entry.arrays[0].tolist()) == ({"name": "task"}, [0, 1, 2])
+    aside = path.with_suffix(".damaged")
+    assert aside.stat().st_size == size
+    assert set(tmp_path.rglob("*")) - before == {aside}, "nothing of it was run"
+    assert not Path("/tmp/cae_climbed.npy").exists()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         complete([task], tiny)
-        assert begun(task.folder) == ["task"]
-        assert sorted(path.parent.iterdir()) == before
-
-    @pytest.mark.parametrize("where", ["file", "file/runs"])
-    def test_one_that_cannot_be_made_is_refused_before_any_work(
-        self, task, tiny, tmp_path, monkeypatch, where
-    ):
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("CAE_RUNS", str(tmp_path / where))
-        with pytest.raises(ValueError, match=r"CAE_RUNS='.*file.*' cannot be written"):
-            complete([task], tiny)
-        assert begun(tmp_path) == []
-
-    def test_one_that_cannot_be_written_is_refused_before_any_work(
-        self, task, tiny, tmp_path, monkeypatch
-    ):
-        """Root may write everywhere but below `/proc`."""
-        monkeypatch.setenv("CAE_RUNS", "/proc/runs")
-        with pytest.raises(
-            ValueError, match=r"CAE_RUNS='/proc/runs' cannot be written"
-        ):
-            complete([task], tiny)
-        assert begun(tmp_path) == []
-
-    def test_a_full_disk_leaves_nothing_half_written(
-        self, task, tiny, tmp_path, monkeypatch
-    ):
-        def full(file, *_, **__):
-            file.write(b"half")
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(store.np, "savez", full)
-        with pytest.raises(ValueError, match=r"CAE_RUNS=.*No space left"):
-            complete([task], tiny)
-        left = {file.suffix for file in (tmp_path / "runs").iterdir()}
-        assert left <= {".lock"}
-
-    def test_an_entry_appears_under_its_name_when_it_is_whole(
-        self, task, tiny, tmp_path, monkeypatch
-    ):
-        seen = []
-        replace_file = os.replace
-
-        def look(source, target):
-            seen.append(sorted(f.suffix for f in (tmp_path / "runs").glob("*.[np]*")))
-            with np.load(source) as file:
-                assert "about" in file.files
-            replace_file(source, target)
-
-        monkeypatch.setattr(store.os, "replace", look)
-        complete([task], tiny)
-        assert seen == [[".part"]]
-        names = {file.suffix for file in (tmp_path / "runs").iterdir()}
-        assert names - {".lock"} == {".npz"}
+    assert begun(tmp_path) == ["task", "task"]
 
 
-def with_changed(monkeypatch, changes):
-    """Lets modules have another source than their file."""
-    source = store._source
-    monkeypatch.setattr(
-        store, "_source", lambda name: changes.get(name) or source(name)
-    )
+def test_one_bit_anywhere(path):
+    """Some bits say nothing, such as the date of a zip file; all others are found."""
+    good, entry, found = path.read_bytes(), Store().read(path.stem), 0
+    for position in np.random.default_rng(0).integers(0, len(good), 100):
+        flipped = bytearray(good)
+        flipped[position] ^= 1 << (position % 8)
+        path.write_bytes(flipped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = Store().read(path.stem)
+        found += read is None
+        assert read is None or digest(read) == digest(entry)
+    assert found > 50
 
 
-@pytest.mark.parametrize("kind", TASKS)
-class TestKey:
-    def test_covers_the_data_that_is_used_and_no_other(self, kind, tiny):
-        task = TASKS[kind]
-        key = task_key(task, tiny)
-        deciding = {
-            name
-            for name in SPLITS
-            if task_key(task, replace(tiny, **{name: other(getattr(tiny, name))}))
-            != key
-        }
-        assert deciding == DECIDING[kind][0]
+def test_two_processes_may_find_damage_at_once(path, monkeypatch):
+    """Here another one has set it aside just before."""
+    path.write_bytes(b"")
+    replace_file = os.replace
 
-    def test_covers_the_code_that_decides_and_no_other(self, kind, tiny, monkeypatch):
-        key, deciding = task_key(TASKS[kind], tiny), set()
-        for module in MODULES:
-            with monkeypatch.context() as patch:
-                changed = store._source(module) + "\nCHANGED = True\n"
-                with_changed(patch, {module: changed})
-                if task_key(TASKS[kind], tiny) != key:
-                    deciding.add(module)
-        assert deciding == DECIDING[kind][1]
+    def faster(source, target):
+        replace_file(source, target)
+        replace_file(source, target)
 
-    def test_covers_the_packages(self, kind, tiny, monkeypatch):
-        key, deciding = task_key(TASKS[kind], tiny), set()
-        for package in ("keras", "torch", "numpy", "scipy", "scikit-image", "tqdm"):
-            with monkeypatch.context() as patch:
-                patch.setattr(
-                    store, "version", lambda n, p=package: "0" if n == p else version(n)
-                )
-                if task_key(TASKS[kind], tiny) != key:
-                    deciding.add(package)
-        assert deciding == DECIDING[kind][2]
-
-    def test_covers_all_that_is_imported_for_it(self, kind):
-        """A module that decides imports none that does not, but for those that hold no number of a result."""
-        deciding = DECIDING[kind][1]
-        without = {"data", "progress", "store"}  # images are in the key themselves
-        without |= {"runs"} if kind != "measures" else set()  # it only packs the result
-        for module in deciding:
-            lines = (SOURCES / f"{module}.py").read_text("utf-8").splitlines()
-            imported = {
-                line.split()[1].removeprefix("cae_keras.")
-                for line in lines
-                if line.startswith("from cae_keras.")
-            }
-            assert imported <= deciding | without, module
-
-    @pytest.mark.parametrize(
-        "module, old, new",
-        [
-            ("config", '"""Returns the preset', '"""Gives the preset'),
-            ("config", "seeds=(0, 1, 2)", "seeds=(0, 1, 2, 3)"),
-            ("config", "    seeds: tuple[int, ...]", "    seeds: list"),
-            ("config", "if not text:", "if text is None:"),
-            (
-                "training",
-                "VALIDATION_BATCH = 250  #",
-                "VALIDATION_BATCH = 2_50  # or so,",
-            ),
-            ("models", "\n\n\n", "\n\n\n# what follows is new\n"),
-        ],
-    )
-    def test_does_not_cover_what_decides_nothing(
-        self, kind, module, old, new, tiny, monkeypatch
-    ):
-        key = task_key(TASKS[kind], tiny)
-        source = store._source(module)
-        assert old in source
-        with_changed(monkeypatch, {module: source.replace(old, new)})
-        assert task_key(TASKS[kind], tiny) == key
-
-    def test_is_a_name_for_a_file_that_is_always_the_same(self, kind, tiny):
-        key = task_key(TASKS[kind], tiny)
-        assert len(key) == 32
-        assert set(key) <= set("0123456789abcdef")
-        assert task_key(TASKS[kind], replace(tiny)) == key
-
-
-def test_what_is_asked_is_in_the_key(tiny):
-    bias, seconds = replace(RUN, weights=(np.arange(6.0) + 1,)), {"loss": (0.5, 0.26)}
-    asked = [
-        *TASKS.values(),
-        Training(CONFIG, RECIPE, 1),
-        Training(CONFIG, replace(RECIPE, epochs=2), 0),
-        Training(CONFIG, replace(RECIPE, images=63), 0),
-        Training(CONFIG, replace(RECIPE, batch_size=32), 0),
-        Training(CONFIG, replace(RECIPE, peak_learning_rate=1e-3), 0),
-        Training(CONFIG, replace(RECIPE, warmup=0.1), 0),
-        Training(replace(CONFIG, filters=(2, 3)), RECIPE, 0),
-        Training(replace(CONFIG, latent_dim=3), RECIPE, 0),
-        Training(replace(CONFIG, batch_norm=True), RECIPE, 0),
-        Training(replace(CONFIG, activation="leaky_relu"), RECIPE, 0),
-        Training(replace(CONFIG, negative_slope=0.2), RECIPE, 0),
-        Reading(RECIPE, 1),
-        Reading(replace(RECIPE, epochs=2), 0),
-        Measuring(bias, READER),
-        Measuring(replace(RUN, history=seconds), READER),
-        Measuring(RUN, replace(READER, weights=(np.arange(4.0) + 1,))),
-    ]
-    assert len({task_key(task, tiny) for task in asked}) == len(asked)
-
-
-def test_images_beyond_the_budget_decide_nothing(tiny):
-    beyond = tiny.x_train.copy()
-    beyond[RECIPE.images] ^= 1
-    for kind in ("run", "reader"):
-        key = task_key(TASKS[kind], tiny)
-        assert task_key(TASKS[kind], replace(tiny, x_train=beyond)) == key
-
-
-def test_the_digest_of_code_ignores_comments_and_docstrings_only():
-    code = 'RATE = 1\n\ndef f(x):\n    """One."""\n    return x * RATE\n'
-    assert code_digest(code.replace("One.", "Two.") + "# done\n") == code_digest(code)
-    assert code_digest(code.replace("RATE = 1", "RATE = 2")) != code_digest(code)
-    assert code_digest(code.replace("x * RATE", "x + RATE")) != code_digest(code)
-    assert code_digest("x = 'a text'") != code_digest("x = 'another text'")
-    assert code_digest(code, ("RATE",)) == code_digest(
-        code.replace("1", "2"), ("RATE",)
-    )
-    assert code_digest(code, ("f",)) == code_digest("RATE = 1")
+    monkeypatch.setattr(store.os, "replace", faster)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Store().read(path.stem) is None
 
 
 def test_the_digest_of_an_entry_covers_all_of_it():
@@ -409,3 +172,132 @@ def test_the_digest_of_an_entry_covers_all_of_it():
     ]
     assert len(set(map(digest, entries))) == len(entries)
     assert digest(Entry({"a": (1, 2)}, ())) == digest(Entry({"a": [1, 2]}, ()))
+
+
+class TestWhereItIs:
+    def test_its_folder(self, monkeypatch):
+        monkeypatch.setenv("CAE_RUNS", "~/kept")
+        assert Store().folder == Path.home() / "kept"
+        monkeypatch.setenv("CAE_RUNS", "")
+        assert Store().folder == ROOT / ".runs"
+        monkeypatch.delenv("CAE_RUNS")
+        assert Store().folder == ROOT / ".runs"
+
+    @pytest.mark.parametrize("where", ["file", "file/runs", "/proc/runs"])
+    def test_one_that_cannot_be_made_is_refused_before_any_work(
+        self, task, tiny, tmp_path, monkeypatch, where
+    ):
+        """Root may write everywhere but below `/proc`."""
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("CAE_RUNS", str(tmp_path / where))
+        with pytest.raises(ValueError, match=r"CAE_RUNS='.*' cannot be written \("):
+            complete([task], tiny)
+        assert begun(tmp_path) == []
+
+    def test_an_entry_appears_under_its_name_when_it_is_whole(
+        self, task, tiny, tmp_path, monkeypatch
+    ):
+        seen, replace_file = [], os.replace
+
+        def look(source, target):
+            seen.append(sorted(f.suffix for f in (tmp_path / "runs").glob("*.[np]*")))
+            with np.load(source) as file:
+                assert "about" in file.files
+            replace_file(source, target)
+
+        monkeypatch.setattr(store.os, "replace", look)
+        complete([task], tiny)
+        assert seen == [[".part"]]
+
+    @pytest.mark.parametrize("suffix", [".part", ".lock"])
+    def test_a_link_is_not_written_through(self, task, tiny, path, tmp_path, suffix):
+        precious = tmp_path / "precious"
+        precious.write_text("of somebody")
+        path.unlink()
+        path.with_suffix(suffix).unlink(missing_ok=True)
+        path.with_suffix(suffix).symlink_to(precious)
+        with contextlib.suppress(ValueError):  # it may as well be refused
+            complete([task], tiny)
+        assert precious.read_text() == "of somebody"
+
+
+@dataclasses.dataclass(frozen=True)
+class Large(Fake):
+    """Gives an array of 800 kB."""
+
+    def do(self, data):
+        return super().do(data)._replace(arrays=(np.arange(1e5),))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of one megabyte with a store in it; called, it mounts that with other options."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+
+    def mount(options, *more):
+        command = ["mount", "-t", "tmpfs", "-o", options, *more, "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no disk of its own can be mounted: {done.stderr.strip()}")
+
+    mount("size=1m")
+    yield lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(file, *_, **__):
+    file.write(b"half")
+    raise OSError(28, "No space left on device")
+
+
+def refuse(*_, **__):
+    raise PermissionError(13, "read-only")
+
+
+class TestDisk:
+    """Real disks where they can be mounted, and made-up errors where they cannot."""
+
+    def test_one_that_is_full_keeps_what_is_whole_and_has_nothing_by_halves(
+        self, disk, tiny, tmp_path
+    ):
+        tasks = [Large(name, tmp_path) for name in "abc"]
+        with pytest.raises(ValueError, match=r"CAE_RUNS=.*No space left") as error:
+            complete(tasks, tiny)
+        assert "\n" not in str(error.value)
+        left = sorted(path.suffix for path in (tmp_path / "runs").iterdir())
+        assert set(left) == {".lock", ".npz"}
+        assert left.count(".npz") == 1
+        disk("size=9m")
+        entries = complete(tasks, tiny)
+        assert all(np.array_equal(entry.arrays[0], np.arange(1e5)) for entry in entries)
+        assert [begun(tmp_path).count(name) for name in "abc"] == [1, 2, 1]
+
+    def test_one_that_is_read_only_gives_what_it_has_and_refuses_new_work(
+        self, disk, tiny, tmp_path
+    ):
+        kept, new = Fake("kept", tmp_path), Fake("new", tmp_path)
+        complete([kept], tiny)
+        disk("ro,size=1m")
+        complete([kept], tiny)
+        with pytest.raises(ValueError, match=r"CAE_RUNS=.*Read-only file system"):
+            complete([kept, new], tiny)
+        disk("rw,size=1m")
+        (path,) = (tmp_path / "runs").glob("*.npz")
+        path.write_bytes(b"damaged")
+        disk("ro,size=1m")
+        with pytest.raises(ValueError, match="Read-only file system"):
+            complete([kept], tiny)
+        assert begun(tmp_path) == ["kept"]
+
+    def test_the_same_without_a_disk(self, task, tiny, path, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(store.np, "savez", fill)
+            with pytest.raises(ValueError, match=r"CAE_RUNS=.*No space left"):
+                complete([Fake("new", tmp_path)], tiny)
+        assert {f.suffix for f in path.parent.iterdir()} <= {".lock", ".npz"}
+        monkeypatch.setattr(store.filelock, "FileLock", refuse)
+        for name in ("replace", "mkdir", "open", "unlink"):
+            monkeypatch.setattr(store.os, name, refuse)
+        complete([task], tiny)
+        assert begun(tmp_path) == ["task", "new"]

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Mnist, Preset, Recipe, config
-from cae_keras.data import load_mnist
-from cae_keras.experiments import configurations
+from cae_keras import CAEConfig, Preset, Recipe, config, experiments
+from cae_keras.experiments import Experiment, configurations
 from cae_keras.measurements.cost import cost
 from cae_keras.measurements.reader import reader_recipe
 from cae_keras.metrics import quality, sharpness
 from cae_keras.study import study
-from cae_keras.study.study import has_reader, load_or_train_reader, measure, run
+from cae_keras.study.report import report
+from cae_keras.study.store import Store
+from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
 from cae_keras.study.tasks import Measuring, Reading, Training
 from cae_keras.training import train
 
@@ -42,39 +43,33 @@ def done(monkeypatch):
     return tasks
 
 
+def assert_same(run, other):
+    for a, b in zip(run.weights, other.weights, strict=True):
+        assert a.tobytes() == b.tobytes()
+    for name in ("loss", "val_loss", "learning_rate"):
+        assert run.history[name] == other.history[name]
+
+
 class TestRun:
     def test_each_variant_once_a_seed_and_never_again(self, tiny, done):
         runs = run({"small": SMALL, "other": OTHER, "same": SMALL}, data=tiny)
         assert {name: [r.seed for r in several] for name, several in runs.items()} == {
             "small": [0, 1], "other": [0, 1], "same": [0, 1],
         }  # fmt: skip
+        assert len(done) == 4
         assert {(task.config, task.seed) for task in done} == {
             (SMALL, 0), (SMALL, 1), (OTHER, 0), (OTHER, 1),
         }  # fmt: skip
-        assert len(done) == 4
         again = run({"again": OTHER}, data=tiny)["again"]
         assert len(done) == 4
         for first, stored in zip(runs["other"], again, strict=True):
             assert (stored.config, stored.recipe) == (OTHER, RECIPE)
-            assert stored.history == first.history
-            for a, b in zip(first.weights, stored.weights, strict=True):
-                assert a.tobytes() == b.tobytes()
-
-    def test_the_whole_study_trains_the_reader_beside_it(self, tiny, done, monkeypatch):
-        monkeypatch.setattr(study, "configurations", lambda *_: {"small": SMALL})
-        assert set(run(data=tiny)) == {"small"}
-        assert [type(task) for task in done] == [Training, Training, Reading]
-        assert has_reader(tiny)
-        run("baseline", seeds=(5,), data=tiny)
-        assert len(done) == 4, "a part of it needs no reader"
+            assert_same(first, stored)
 
     def test_a_run_is_what_train_returns(self, tiny):
         (found,) = run({"mine": OTHER}, seeds=(3,), data=tiny)["mine"]
         by_hand = train(OTHER, RECIPE, 3, tiny)
-        for a, b in zip(found.weights, by_hand.weights, strict=True):
-            assert a.tobytes() == b.tobytes()
-        for name in ("loss", "val_loss", "learning_rate"):
-            assert found.history[name] == by_hand.history[name]
+        assert_same(found, by_hand)
         assert np.array_equal(
             found.reconstruct(tiny.x_test), by_hand.reconstruct(tiny.x_test)
         )
@@ -98,28 +93,19 @@ class TestRun:
         kinds = [type(task) for task in asked]
         assert kinds == [Training] * 2 * len(configurations()) + [Reading]
 
-    def test_budget_and_seeds_may_be_given(self, tiny):
-        recipe = replace(RECIPE, epochs=1)
-        runs = run({"mine": SMALL}, recipe=recipe, seeds=(5, np.int64(6)), data=tiny)
-        assert [(r.recipe, r.seed) for r in runs["mine"]] == [(recipe, 5), (recipe, 6)]
-        assert len(runs["mine"][0].history["loss"]) == 1
-
     def test_a_variant_may_bring_a_recipe_of_its_own(self, tiny, done):
-        """The others are trained with that of the build, or with the one given."""
+        """The others are trained with that of the build, or with the one given; seeds may be given, too."""
         short, given = replace(RECIPE, epochs=1), replace(RECIPE, epochs=2)
         sweep = {"plain": SMALL, "short": (SMALL, short), "other": OTHER}
         runs = run(sweep, seeds=(0,), data=tiny)
-        assert {name: r.recipe for name, (r,) in runs.items()} == {
-            "plain": RECIPE, "short": short, "other": RECIPE,
-        }  # fmt: skip
-        assert {name: r.config for name, (r,) in runs.items()} == {
-            "plain": SMALL, "short": SMALL, "other": OTHER,
+        found = {name: (r.config, r.recipe) for name, (r,) in runs.items()}
+        assert found == {
+            "plain": (SMALL, RECIPE), "short": (SMALL, short), "other": (OTHER, RECIPE),
         }  # fmt: skip
         lengths = {name: len(r.history["loss"]) for name, (r,) in runs.items()}
         assert lengths == {"plain": 3, "short": 1, "other": 3}
         assert not np.allclose(runs["plain"][0].weights[0], runs["short"][0].weights[0])
-        assert len(done) == 3
-        runs = run(sweep, recipe=given, seeds=(0,), data=tiny)
+        runs = run(sweep, recipe=given, seeds=(np.int64(0),), data=tiny)
         assert [r.recipe for (r,) in runs.values()] == [given, short, given]
         assert [task.recipe for task in done[3:]] == [given, given]
 
@@ -127,58 +113,70 @@ class TestRun:
         "arguments, named",
         [
             ({"seeds": ()}, "seeds=(): "),
-            ({"seeds": []}, "seeds=[]: "),
             ({"seeds": (0, 1, 0)}, "seeds=(0, 1, 0): "),
             ({"seeds": [2, np.int64(2)]}, "seeds=[2, "),
             ({"seeds": 3}, "seeds=3: "),
             ({"seeds": (0, -1)}, "seed=-1"),
             ({"seeds": (0, 1.5)}, "seed=1.5"),
             ({"recipe": Recipe(images=301)}, "images=301"),
+            ({"own": (SMALL, Recipe(images=301))}, "images=301"),
+            ({"mine": OTHER}, "mine="),
+            ({"mine": "mine"}, "experiment='mine'"),
         ],
     )
     def test_bad_arguments_are_refused_before_any_training(
         self, tiny, done, arguments, named
     ):
-        with pytest.raises(ValueError, match=r"must|only") as error:
-            run({"mine": SMALL}, data=tiny, **arguments)
+        own = {n: arguments.pop(n) for n in ("mine", "own") if n in arguments}
+        asked = own["mine"] if own.get("mine") == "mine" else own
+        with pytest.raises(ValueError, match=r"must|only|stands for") as error:
+            run({"mine": SMALL}, asked, data=tiny, **arguments)
         assert str(error.value).startswith(named)
-        with pytest.raises(ValueError, match="experiment='mine'"):
-            run("mine", data=tiny)
-        assert done == []
-
-    def test_a_name_for_two_configurations_is_refused_before_any_training(
-        self, tiny, done
-    ):
-        with pytest.raises(ValueError, match=r"^mine=.*: that name stands for"):
-            run({"mine": SMALL}, {"mine": OTHER}, data=tiny)
-        assert done == []
-
-    def test_a_recipe_of_its_own_is_checked_before_any_training(self, tiny, done):
-        own = SMALL, Recipe(images=301)
-        with pytest.raises(ValueError, match=r"^images=301: "):
-            run({"plain": SMALL, "own": own}, data=tiny)
         assert done == []
 
 
-class TestReader:
-    def test_is_trained_once_by_the_budget_of_the_build(self, tiny, done):
-        reader = load_or_train_reader(data=tiny)
-        again = load_or_train_reader(data=tiny)
+class TestWhatTheStoreHas:
+    @pytest.fixture(autouse=True)
+    def small_study(self, monkeypatch):
+        variants = {"one": SMALL, "two": OTHER}
+        search = Experiment("search", "size", "Which?", variants)
+        monkeypatch.setitem(experiments.BEYOND, "search", search)
+
+    def test_is_trained_tells_and_trains_nothing(self, tiny):
+        assert not is_trained("search", data=tiny)
+        assert not Store().folder.exists()
+        run({"one": SMALL}, data=tiny)
+        assert not is_trained("search", data=tiny)
+        run("search", data=tiny)
+        assert is_trained("search", data=tiny)
+        assert not is_trained("search", data=tiny, seeds=(0, 1, 2))
+        with pytest.raises(ValueError, match="experiment='serach'"):
+            is_trained("serach", data=tiny)
+        one, *_ = Store().folder.glob("*.npz")
+        one.write_bytes(one.read_bytes()[:-100])
+        with pytest.warns(UserWarning, match="damaged"):
+            assert not is_trained("search", data=tiny)
+
+    def test_the_whole_study_has_the_reader_beside_it(self, tiny, done, monkeypatch):
+        monkeypatch.setattr(study, "configurations", lambda *_: {"small": SMALL})
+        run("baseline", data=tiny)
+        assert [type(task) for task in done] == [Training, Training]
+        assert is_trained("baseline", data=tiny)
+        assert not is_trained(data=tiny)
+        assert set(run(data=tiny)) == {"small"}
+        assert type(done[-1]) is Reading
+        assert is_trained(data=tiny)
+
+    def test_the_reader_is_trained_once_by_the_budget_of_the_build(self, tiny, done):
+        reader, again = (load_or_train_reader(data=tiny) for _ in range(2))
         assert done == [Reading(reader_recipe(RECIPE), 0)]
         assert np.array_equal(reader.read(tiny.x_test), again.read(tiny.x_test))
         assert again.history == reader.history
         load_or_train_reader(seed=1, data=tiny)
         assert len(done) == 2
 
-    def test_has_reader_tells_and_trains_nothing(self, tiny, done):
-        load_or_train_reader(seed=1, data=tiny)
-        assert not has_reader(tiny)
-        load_or_train_reader(data=tiny)
-        assert has_reader(tiny)
-        assert len(done) == 2
 
-
-QUANTITIES = {
+MEASURED = {
     "bce", "excess_bce", "mse", "psnr", "ssim", "sharpness", "read", "roughness",
     "last_gain", "parameters", "all_parameters", "macs", "code_bytes", "seconds",
 }  # fmt: skip
@@ -190,11 +188,11 @@ class TestMeasure:
         results = measure(runs, tiny)
         assert list(results) == ["small", "other"]
         for measured in results.values():
-            assert set(measured) == QUANTITIES
+            assert set(measured) == MEASURED
             for values in measured.values():
                 assert (values.shape, values.dtype) == ((2,), np.float64)
                 assert np.isfinite(values).all()
-        for name in QUANTITIES:
+        for name in MEASURED:
             assert f"`{name}`" in measure.__doc__
 
     def test_they_are_those_of_the_functions_on_the_test_images(self, tiny):
@@ -209,39 +207,42 @@ class TestMeasure:
             "read": np.mean(reader.read(x_hat) == tiny.y_test),
             "seconds": sum(other.history["seconds"]),
         }
-        assert QUANTITIES - set(expected) == {"roughness", "last_gain"}
+        assert MEASURED - set(expected) == {"roughness", "last_gain"}
         for name, value in expected.items():
             assert found[name][0] == pytest.approx(value, rel=1e-6), name
 
-    def test_each_is_measured_once(self, tiny, done):
+    def test_each_is_measured_once_and_again_on_other_images(self, tiny, done):
         runs = run({"small": SMALL}, data=tiny)
         first, kinds = measure(runs, tiny), [task.kind for task in done]
         assert sorted(kinds) == ["measures"] * 2 + ["reader"] + ["run"] * 2
         again = measure({"renamed": runs["small"]}, tiny)
         assert len(done) == len(kinds)
-        for name in QUANTITIES:
+        for name in MEASURED:
             assert np.array_equal(first["small"][name], again["renamed"][name])
+        inverted = measure(runs, replace(tiny, x_test=255 - tiny.x_test))["small"]
+        assert (inverted["mse"] > first["small"]["mse"]).all()
+        assert len(done) == len(kinds) + 2
 
-    def test_again_if_the_test_images_are_others(self, tiny, done):
-        runs = run({"small": SMALL}, seeds=(0,), data=tiny)
-        first = measure(runs, tiny)["small"]
-        inverted = replace(tiny, x_test=255 - tiny.x_test)
-        assert measure(runs, inverted)["small"]["mse"] > first["mse"]
-        assert [task.kind for task in done] == ["run", "reader"] + ["measures"] * 2
-
-    def test_one_seed_is_enough(self, tiny, monkeypatch):
-        monkeypatch.setenv("CAE_SEEDS", "1")
-        measured = measure(run({"small": SMALL}, data=tiny), tiny)["small"]
-        assert {values.shape for values in measured.values()} == {(1,)}
+    def test_on_the_validation_images_no_test_image_is_seen(self, tiny):
+        runs = run({"one": SMALL}, data=tiny)
+        tested = measure(runs, tiny)["one"]
+        darker = replace(tiny, x_test=tiny.x_test // 2)
+        found, again = (
+            measure(runs, data, split="validation")["one"] for data in (tiny, darker)
+        )
+        as_test = replace(tiny, x_test=tiny.x_val, y_test=tiny.y_val)
+        expected = measure(runs, as_test)["one"]
+        for name in MEASURED:
+            assert np.array_equal(found[name], expected[name])
+            assert np.array_equal(found[name], again[name])
+        assert not np.array_equal(found["bce"], tested["bce"])
+        assert [row["bce"] for row in report(Store(), tiny)] == list(tested["bce"])
+        with pytest.raises(ValueError, match="split='val': it must be one of 'test'"):
+            measure(runs, tiny, split="val")
 
 
 def test_without_data_it_is_mnist(tiny, monkeypatch):
     loaded = []
-
-    def load() -> Mnist:
-        loaded.append(load_mnist)
-        return tiny
-
-    monkeypatch.setattr(study, "load_mnist", load)
+    monkeypatch.setattr(study, "load_mnist", lambda: loaded.append(1) or tiny)
     measure(run({"small": SMALL}, seeds=(0,)))
     assert len(loaded) >= 2

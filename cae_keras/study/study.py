@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cae_keras.config import CAEConfig, Recipe, get_preset
+from cae_keras.config import CAEConfig, Recipe, get_preset, one_of
 from cae_keras.data import Mnist, load_mnist
 from cae_keras.experiments import configurations
 from cae_keras.measurements.reader import Reader, reader_recipe
@@ -156,10 +156,7 @@ def measure(
         ValueError: If a run has diverged, or had fewer than three epochs, or there is
             no such split.
     """
-    if split not in SPLITS:
-        raise ValueError(
-            f"split={split!r}: it must be one of {', '.join(map(repr, SPLITS))}"
-        )
+    one_of("split", split, SPLITS)
     data = data or load_mnist()
     reader = reader or load_or_train_reader(data=data)
     tasks = [
