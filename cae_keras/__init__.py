@@ -32,7 +32,6 @@ from cae_keras.compare.front import (
     dominators,
     meets_quality_floor,
     pca_errors,
-    place_on_front,
     quality_floor_table,
 )
 from cae_keras.compare.statistics import (
@@ -104,7 +103,7 @@ __all__ = [
     "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
     "load_idx", "load_mnist", "load_onnx", "load_or_train_reader", "machine",
     "mean_image", "measure", "QUANTITIES", "medians", "meets_quality_floor", "missed_by", "Mnist",
-    "mse", "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT", "place_on_front",
+    "mse", "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT",
     "predicted_changes", "Preset", "provenance", "psnr",
     "quality", "quantise", "quantise_weights", "Reader", "reader_recipe",
     "receptive_field", "Recipe", "reconstruct_among",

@@ -8,7 +8,6 @@ from scipy import stats
 
 from cae_keras.compare.statistics import (
     Interval,
-    all_of,
     as_percent,
     interval,
     judge,
@@ -44,53 +43,17 @@ class TestInterval:
         share = np.mean([f.low < 7 < f.high for f in found])
         assert share == pytest.approx(0.8, abs=0.03)  # more than three standard errors
 
-    def test_one_seed_has_none(self):
+    def test_one_seed_has_none_and_seeds_that_agree_leave_a_point(self):
         assert interval([0.25]) == Interval(0.25, -math.inf, math.inf, 1)
-
-    def test_seeds_that_agree_leave_a_point(self):
-        assert interval([0.5, 0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 3)
-
-    def test_has_plain_floats_that_can_be_glued(self):
-        found = interval(np.float32([1, 2, 4]))
-        assert {type(x) for x in (found.mean, found.low, found.high)} == {float}
-
-    @pytest.mark.parametrize(
-        "values", [[], [1.0, math.nan], [math.inf], [[1.0, 2.0]], 3.0]
-    )
-    def test_refuses_what_is_no_value_a_seed(self, values):
-        with pytest.raises(ValueError, match=r"values=.*a finite number a seed"):
-            interval(values)
-
-    @pytest.mark.parametrize("level", [0, 1, 95, math.nan])
-    def test_refuses_a_level_that_is_no_share(self, level):
-        with pytest.raises(ValueError, match="level="):
-            interval([1.0, 2.0], level)
+        found = interval(np.float32([0.5, 0.5, 0.5]))
+        assert found == Interval(0.5, 0.5, 0.5, 3)
+        assert {type(x) for x in (found.mean, found.low)} == {float}  # can be glued
 
 
 class TestRelativeChange:
     def test_is_paired_by_seed(self):
         changes = relative_change([1.1, 11.0, 110.0], [1.0, 10.0, 100.0])
         assert changes == pytest.approx(3 * [math.log(1.1)])
-
-    def test_there_and_back_is_no_change(self):
-        a, b = np.random.default_rng(0).uniform(1, 9, (2, 4))
-        assert relative_change(a, b) + relative_change(b, a) == pytest.approx(
-            np.zeros(4)
-        )
-
-    @pytest.mark.parametrize(
-        "variant, baseline, message",
-        [
-            ([1.0, 2.0], [1.0], "variant has 2 values, baseline 1"),
-            ([0.0], [1.0], "variant has 0: a ratio needs positive values"),
-            ([1.0, 1.0], [1.0, -2.0], "baseline has -2"),
-            ([math.nan], [1.0], "variant="),
-            ([1.0], [], "baseline="),
-        ],
-    )
-    def test_refuses_what_has_no_ratio(self, variant, baseline, message):
-        with pytest.raises(ValueError, match=message):
-            relative_change(variant, baseline)
 
     def test_in_percent(self):
         assert as_percent(math.log(0.5)) == pytest.approx(-50)
@@ -101,32 +64,18 @@ class TestRelativeChange:
 
 
 class TestJudge:
-    @pytest.mark.parametrize(
-        "low, high, word",
-        [
-            (-math.inf, 4, "holds"),
-            (0, math.inf, "holds"),
-            (0, 4, "holds"),
-            (-math.inf, math.inf, "holds"),
-            (-math.inf, 0, "fails"),
-            (4, math.inf, "fails"),
-            (4, 9, "fails"),
-            (-math.inf, 2, "undecided"),
-            (2, math.inf, "undecided"),
-            (1.5, 2.5, "undecided"),  # the interval is wider than the claim
-            (3, math.inf, "fails"),  # they touch at a bound, which the claim excludes
-            (-math.inf, 1, "fails"),
-            (1, math.inf, "undecided"),
-            (-math.inf, 3, "undecided"),
-        ],
-    )
+    @pytest.mark.parametrize("low, high, word", [
+        (-math.inf, 4, "holds"), (0, math.inf, "holds"), (0, 4, "holds"),
+        (-math.inf, 0, "fails"), (4, math.inf, "fails"), (4, 9, "fails"),
+        (-math.inf, 2, "undecided"), (2, math.inf, "undecided"),
+        (1.5, 2.5, "undecided"),  # the interval is wider than the claim
+        (3, math.inf, "fails"), (-math.inf, 1, "fails"),  # they touch at a bound, which the claim excludes
+        (1, math.inf, "undecided"), (-math.inf, 3, "undecided"),
+    ])  # fmt: skip
     def test_an_interval_from_1_to_3(self, low, high, word):
         assert judge(Interval(2.0, 1.0, 3.0, 3), low, high) == word
 
-    @pytest.mark.parametrize(
-        "low, high, word",
-        [(1, 3, "holds"), (2, 3, "fails"), (1, 2, "fails"), (3, 4, "fails")],
-    )
+    @pytest.mark.parametrize("low, high, word", [(1, 3, "holds"), (2, 3, "fails"), (1, 2, "fails"), (3, 4, "fails")])  # fmt: skip
     def test_a_point_is_never_undecided(self, low, high, word):
         assert judge(Interval(2.0, 2.0, 2.0, 1), low, high) == word
 
@@ -135,28 +84,6 @@ class TestJudge:
     )
     def test_one_seed_decides_nothing(self, bounds):
         assert judge(interval([-5.0]), **bounds) == "undecided"
-
-    @pytest.mark.parametrize("low, high", [(1, 1), (2, 1), (math.nan, 1)])
-    def test_refuses_bounds_with_nothing_between(self, low, high):
-        with pytest.raises(ValueError, match="low must be less than high"):
-            judge(Interval(0.0, 0.0, 0.0, 1), low, high)
-
-    @pytest.mark.parametrize(
-        "words, word",
-        [
-            (["holds"], "holds"),
-            (["holds", "holds"], "holds"),
-            (["holds", "undecided"], "undecided"),
-            (["undecided", "fails", "holds"], "fails"),
-        ],
-    )
-    def test_all_of(self, words, word):
-        assert all_of(iter(words)) == word
-
-    @pytest.mark.parametrize("words", [[], ["maybe"], ["holds", ""]])
-    def test_all_of_refuses_other_words(self, words):
-        with pytest.raises(ValueError, match="words="):
-            all_of(words)
 
 
 class TestSmallestDetectable:
@@ -173,28 +100,8 @@ class TestSmallestDetectable:
         found = stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05
         assert found.mean() == pytest.approx(0.7, abs=0.015)
 
-    def test_at_the_power_of_chance_it_vanishes(self):
-        assert smallest_detectable(1.0, 4, power=0.0501) < 0.05
-
-    def test_grows_with_the_spread_and_shrinks_with_seeds(self):
-        assert smallest_detectable(3.0, 3) == pytest.approx(
-            3 * smallest_detectable(1, 3)
-        )
-        sizes = [smallest_detectable(1.0, n) for n in (2, 3, 5, 10, 1_000)]
-        assert sizes == sorted(sizes, reverse=True)
-
-    def test_one_seed_finds_nothing_and_no_spread_anything(self):
+    def test_its_limits(self):
+        assert smallest_detectable(1.0, 4, power=0.0501) < 0.05  # the power of chance
+        assert smallest_detectable(3.0, 3) == pytest.approx(3 * smallest_detectable(1, 3))  # fmt: skip
         assert smallest_detectable(1.0, 1) == math.inf
         assert smallest_detectable(0.0, 3) == 0
-
-    @pytest.mark.parametrize(
-        "arguments, name",
-        [
-            ((-1.0, 3), "sd"), ((math.nan, 3), "sd"), ((math.inf, 3), "sd"),
-            ((1.0, 0), "n"), ((1.0, 2.5), "n"), ((1.0, 3, 1.0), "level"),
-            ((1.0, 3, 0.95, 1.0), "power"), ((1.0, 3, 0.95, 0.05), "power"),
-        ],
-    )  # fmt: skip
-    def test_refuses_what_breaks_a_rule(self, arguments, name):
-        with pytest.raises(ValueError, match=f"^{name}="):
-            smallest_detectable(*arguments)

@@ -4,23 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from test_claims import made
 
-from cae_keras import CAEConfig, Interval, fit_pca, judge_claims, mse
+from cae_keras import CAEConfig, Interval, fit_pca, mse
 from cae_keras.compare.additivity import (
     missed_by,
     predicted_changes,
     whether_it_adds_up,
 )
-from cae_keras.compare.choices import PROPOSAL
-from cae_keras.compare.floor import (
-    FLOOR,
+from cae_keras.compare.front import (
+    QUALITY_FLOOR,
     choose,
+    dominators,
     meets_quality_floor,
     pca_errors,
     quality_floor_table,
 )
-from cae_keras.compare.front import dominators, front, place_on_front
 from cae_keras.compare.statistics import interval
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.measurements.cost import cost
@@ -36,7 +34,9 @@ class TestPrediction:
         return {name: {"excess_bce": r * levels} for name, r in ratios.items()}
 
     def test_ratios_multiply_and_half_the_way_is_a_square_root(self):
-        parts = predicted_changes(self.results(1.0))
+        untrained = self.results(1.0)
+        del untrained["trade-off"]
+        parts = predicted_changes(untrained)
         assert list(parts) == [
             "narrow", "16 latents, interpolated", "batch norm", "Leaky ReLU"
         ]  # fmt: skip
@@ -44,16 +44,10 @@ class TestPrediction:
         assert np.exp(sum(parts.values())) == pytest.approx(3 * [product])
 
     def test_16_lies_on_the_power_law_through_8_and_32(self):
-        def error(k):
-            return 0.3 * k**-0.7
-
-        results = self.results(1.0)
-        results["baseline"]["excess_bce"] = np.array([error(32)])
-        results["8 latents"]["excess_bce"] = np.array([error(8)])
-        for name in ("narrow", "batch norm", "Leaky ReLU"):
-            results[name]["excess_bce"] = np.array([error(32)])
+        results = {name: {"excess_bce": [0.3 * 32**-0.7]} for name in RATIOS}
+        results |= {"baseline": results["narrow"], "8 latents": {"excess_bce": [0.3 * 8**-0.7]}}  # fmt: skip
         ratio = np.exp(predicted_changes(results)["16 latents, interpolated"])
-        assert ratio == pytest.approx(error(16) / error(32))
+        assert ratio == pytest.approx((16 / 32) ** -0.7)
 
     def test_misses_by_trained_over_predicted(self):
         product = 1.2 * 1.5 * 0.9 * 1.1
@@ -69,36 +63,20 @@ class TestPrediction:
         assert "16 latents, interpolated" not in parts
         assert np.exp(missed_by(results)) == pytest.approx(1.5 / 1.8)
 
-    def test_predicts_without_the_result(self):
-        results = self.results(1.0)
-        del results["trade-off"]
-        predicted_changes(results)
-
-    @pytest.mark.parametrize(
-        "low, high, words",
-        [
-            (0.97, 1.03, "adds up: "),
-            (0.951, 1.049, "adds up: "),
-            (1.06, 1.2, "does not add up: "),
-            (0.8, 0.94, "does not add up: "),
-            (0.9, 1.0, "may or may not add up: "),
-            (1.0, 1.3, "may or may not add up: "),
-            (0.5, 2.0, "may or may not add up: "),
-        ],
-    )
+    @pytest.mark.parametrize("low, high, words", [
+        (0.951, 1.049, "adds up: "), (1.06, 1.2, "does not add up: "), (0.8, 0.94, "does not add up: "),
+        (0.9, 1.0, "may or may not add up: "), (1.0, 1.3, "may or may not add up: "),
+    ])  # fmt: skip
     def test_the_words_follow_from_the_interval(self, low, high, words):
         low, high = math.log(low), math.log(high)
         said = whether_it_adds_up(Interval((low + high) / 2, low, high, 3))
         assert said.startswith(f"One factor at a time {words}")
-
-    def test_one_seed_cannot_tell(self):
-        said = whether_it_adds_up(interval([0.0]))
-        assert "may or may not" in said
-        assert "one seed: no interval" in said
-        assert "inf" not in said
+        alone = whether_it_adds_up(interval([0.0]))
+        assert "may or may not" in alone
+        assert "one seed: no interval" in alone
 
 
-class TestFloor:
+class TestQualityFloor:
     @pytest.mark.parametrize(
         "measure, values, ok",
         [
@@ -121,10 +99,11 @@ class TestFloor:
         ]  # fmt: skip
         (row,) = quality_floor_table({"a": FINE}, {"a": 0.004})
         assert row["misses"] == "nothing"
+        assert len(quality_floor_table({}, {})) == 0
 
     def test_says_its_thresholds(self):
         for words in ("95%", "0.90", "2 times"):
-            assert words in FLOOR
+            assert words in QUALITY_FLOOR
 
     def test_pca_gets_twice_the_numbers(self, mnist):
         images = mnist.x_val[:200]
@@ -135,39 +114,35 @@ class TestFloor:
             "b": mse(images, pca.reconstruct(images, 16)),
         }
 
-    def candidates(self, **changed):
+    def test_the_smallest_code_then_the_fewest_parameters(self):
         sizes = {"a": (64, 300), "b": (64, 200), "c": (32, 900)}
-        return {
-            name: {**FINE, "code_bytes": [code], "parameters": [parameters]}
-            | changed.get(name, {})
+        results = {
+            name: FINE | {"code_bytes": [code], "parameters": [parameters]}
             for name, (code, parameters) in sizes.items()
         }
-
-    def test_the_smallest_code_then_the_fewest_parameters(self):
         limits = dict.fromkeys("abc", 0.005)
-        assert choose(self.candidates(), limits) == "c"
-        assert choose(self.candidates(c={"read": [0.5]}), limits) == "b"
-        assert (
-            choose(self.candidates(c={"read": [0.5]}, b={"ssim": [0.1]}), limits) == "a"
-        )
-        assert choose(self.candidates(), dict.fromkeys("abc", 0.0)) is None
+        assert choose(results, limits) == "c"
+        results["c"] |= {"read": [0.5]}
+        assert choose(results, limits) == "b"
+        results["b"] |= {"ssim": [0.1]}
+        assert choose(results, limits) == "a"
+        assert choose(results, dict.fromkeys("abc", 0.0)) is None
 
 
 class TestFronts:
     def test_against_the_definition_on_random_points(self):
         x, y = np.random.default_rng(0).integers(0, 12, (2, 40))
-        points = {str(i): {"cost": [a], "error": [b]} for i, (a, b) in enumerate(zip(x, y, strict=True))}  # fmt: skip
-        beaten_by = dominators(points, "cost", "error")
+        points = {str(i): {"cost": [x[i]], "error": [y[i]]} for i in range(40)}
+        found = dominators(points, "cost", "error")
         for i in range(40):
             beating = {
                 str(j)
                 for j in range(40)
                 if x[j] <= x[i] and y[j] <= y[i] and (x[j] < x[i] or y[j] < y[i])
             }
-            assert set(beaten_by[str(i)]) == beating
-        on = {int(name) for name, others in beaten_by.items() if not others}
-        assert set(front(x, y)) == on
-        assert list(x[front(x, y)]) == sorted(x[front(x, y)])
+            assert set(found[str(i)]) == beating  # equal points leave each other be
+            errors = [y[int(name)] for name in found[str(i)]]
+            assert errors == sorted(errors)
 
     def test_the_median_cost_and_the_mean_error_count(self):
         results = {
@@ -178,117 +153,24 @@ class TestFronts:
         results["a"]["mse"] = [1.0, 1.0, 1.0]
         assert dominators(results, "ms", "mse") == {"a": [], "b": ["a"]}
 
-    def test_equal_points_do_not_strike_each_other_out(self):
-        same = {name: {"macs": [5], "excess_bce": [0.1]} for name in "ab"}
-        assert dominators(same, "macs") == {"a": [], "b": []}
-
-    def test_words(self):
-        found = {"trade-off": ["a", "b"], "a": []}
-        assert place_on_front("a", found) == "on the front"
-        said = place_on_front("trade-off", found)
-        assert said == "not on the front: dominated by a, b"
-
-
-def made_besides(changes=None, s=0.01):
-    """As `made`, with 16 latents besides, made as 8 latents would be."""
-    changes = changes or {}
-    of_16 = {
-        ("8 latents", m): x for (name, m), x in changes.items() if name[:2] == "16"
-    }
-    return made(changes, s) | {"16 latents": made(of_16, s)["8 latents"]}
-
-
-def word(number, changes, s, code=64):
-    results = made_besides(changes, s)
-    results["trade-off"]["code_bytes"] = np.full(3, code)
-    (verdict,) = [
-        v for v in judge_claims(results, claims=PROPOSAL) if v.claim.number == number
-    ]
-    return verdict.word
-
-
-class TestTableOfChoices:
-    @pytest.mark.parametrize(
-        "number, expected, changes, s",
-        [
-            (15, "holds", {}, 0.01),
-            (15, "fails", {("narrow", "parameters"): 90_000}, 0.01),
-            (16, "holds", {("narrow", "bce"): 4}, 0.002),
-            (16, "fails", {("narrow", "bce"): 8}, 0.002),
-            (16, "undecided", {("narrow", "bce"): 4}, 0.02),
-            (18, "holds", {("16 latents", "read"): -0.003, ("16 latents", "ssim"): -0.01}, 0.0001),
-            (18, "fails", {("16 latents", "read"): -0.02}, 0.0001),
-            (18, "fails", {("16 latents", "ssim"): -0.03}, 0.0001),
-            (19, "holds", {("three blocks", "excess_bce"): 10}, 0.01),
-            (19, "holds", {("three blocks", "excess_bce"): -1}, 0.01),
-            (19, "fails", {("three blocks", "excess_bce"): -12}, 0.01),
-            (19, "undecided", {("three blocks", "excess_bce"): -5}, 0.01),
-            (20, "holds", {}, 0.01),
-            (20, "fails", {("Leaky ReLU", "excess_bce"): -12}, 0.01),
-            (20, "fails", {("Leaky ReLU", "excess_bce"): 12}, 0.01),
-            (20, "undecided", {("Leaky ReLU", "excess_bce"): 5}, 0.01),
-            (21, "holds", {("Leaky ReLU", "roughness"): -10}, 0.01),
-            (21, "fails", {("Leaky ReLU", "roughness"): 10}, 0.01),
-            (21, "undecided", {}, 0.01),
-            (22, "holds", {}, 0.01),
-            (22, "fails", {("batch norm", "parameters"): 139_000}, 0.01),
-            (23, "holds", {("batch norm", "roughness"): -10}, 0.01),
-            (23, "fails", {("batch norm", "roughness"): 10}, 0.01),
-            (23, "undecided", {}, 0.01),
-        ],
-    )  # fmt: skip
-    def test_verdict(self, number, expected, changes, s):
-        assert word(number, changes, s) == expected
-
-    @pytest.mark.parametrize("code, expected", [(64, "holds"), (128, "fails"), (32, "fails")])  # fmt: skip
-    def test_half_the_code(self, code, expected):
-        assert word(17, {}, 0.01, code) == expected
-
-    def test_the_sweet_spot_may_stay_undecided(self):
-        results = made_besides()
-        noise = np.array([-0.01, 0.0, 0.01])
-        results["16 latents"]["read"] = results["baseline"]["read"] + noise
-        (verdict,) = (v for v in judge_claims(results, claims=PROPOSAL) if v.claim.number == 18)  # fmt: skip
-        assert verdict.word == "undecided"
-
-    def test_numbers_go_on_from_the_ledger(self):
-        assert [claim.number for claim in PROPOSAL] == list(range(15, 24))
-        assert {claim.chapter for claim in PROPOSAL} == {"tradeoff"}
-
-    def test_the_rule_names_every_threshold(self):
-        for claim in PROPOSAL:
-            for part in claim.parts:
-                for bound in {part.low, part.high} - {0, math.inf, -math.inf}:
-                    assert f"{abs(bound):g}" in claim.rule, (claim.number, bound)
-
 
 class TestBeyondTheStudy:
     def test_the_published_network_is_as_published(self):
-        config = BEYOND["published"].variants["published trade-off"]
+        (config,) = BEYOND["published"].variants.values()
         dense = (7 * 7 * 32 + 1) * 16 + (16 + 1) * 7 * 7 * 32
         encoder = (16 * 1 * 32 + 32) + (16 * 32 * 32 + 32)
         decoder = (16 * 32 * 32 + 32) + (16 * 32 * 1 + 1)
         assert cost(config)["parameters"] == encoder + dense + decoder == 85_649
 
     def test_the_search_is_latents_times_filters(self):
-        configs = configurations("search")
-        assert {(c.latent_dim, c.filters) for c in configs.values()} == {
-            (latents, filters)
+        assert set(configurations("search").values()) == {
+            CAEConfig(filters, latents)
             for latents in (8, 12, 16, 24)
             for filters in ((16, 32, 32), (32, 32, 64))
         }
-        assert len(configs) == 8
-        assert {(c.batch_norm, c.activation) for c in configs.values()} == {
-            (False, "relu")
-        }
 
     def test_is_no_part_of_the_study(self):
-        besides = {"published trade-off", "16 latents", "narrow, 16 latents"}
-        assert besides <= configurations(*BEYOND).keys()
-        assert not besides & configurations().keys()
         assert not BEYOND.keys() & EXPERIMENTS.keys()
-
-    def test_one_name_and_one_configuration_belong_together_in_all(self):
         together = configurations(*EXPERIMENTS, *BEYOND)
         count = len(configurations()) + 1 + 7  # the search has one of the study
         assert len(together) == len(set(together.values())) == count

@@ -1,6 +1,6 @@
 """What is worth deploying: the quality floor, who dominates whom, and the choice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -60,7 +60,6 @@ def meets_quality_floor(
         >>> meets_quality_floor(results, {"a": 0.01})
         {'a': {'read': False, 'ssim': True, 'mse': True}}
     """
-    worst = _worst_seeds(results)
     if missing := [name for name in results if name not in errors]:
         raise ValueError(f"errors={dict(errors)}: it must have {missing[0]!r}, too")
     return {
@@ -69,7 +68,7 @@ def meets_quality_floor(
             "ssim": ssim >= LEAST_SSIM,
             "mse": error <= errors[name],
         }
-        for name, (read, ssim, error) in worst.items()
+        for name, (read, ssim, error) in _worst_seeds(results).items()
     }
 
 
@@ -77,8 +76,7 @@ def quality_floor_table(results: Results, errors: Mapping[str, float]) -> Table:
     """Returns a table of the floor: of each configuration its worst seed in each part.
 
     Args:
-        results: As `meets_quality_floor` takes them.
-        errors: The MSE that each must not exceed.
+        results, errors: As `meets_quality_floor` takes them.
 
     Example:
         >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.91], "mse": [0.003]}}
@@ -105,8 +103,7 @@ def choose(results: Results, errors: Mapping[str, float]) -> str | None:
     """Returns the configuration to deploy, by `RULE`: quality floor first, cost second.
 
     Args:
-        results: As `meets_quality_floor` takes them, with the two costs of the rule.
-        errors: The MSE that each must not exceed.
+        results, errors: As `meets_quality_floor` takes them, with the rule's two costs.
 
     Returns:
         Its name, or None if no configuration meets the floor.
@@ -164,21 +161,6 @@ def dominators(
         name: [other for other in best_first if _dominates(points[other], point)]
         for name, point in points.items()
     }
-
-
-def place_on_front(name: str, dominated_by: Mapping[str, Sequence[str]]) -> str:
-    """Says whether a configuration is on a front, and who is in its way if it is not.
-
-    Example:
-        >>> place_on_front("b", {"a": [], "b": ["a"]})
-        'not on the front: dominated by a'
-    """
-    if name not in dominated_by:
-        raise ValueError(
-            f"name={name!r}: it must be one of {', '.join(map(repr, dominated_by))}"
-        )
-    others = ", ".join(dominated_by[name])
-    return f"not on the front: dominated by {others}" if others else "on the front"
 
 
 def _worst_seeds(results: Results) -> dict[str, tuple[float, float, float]]:
