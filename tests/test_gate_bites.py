@@ -100,7 +100,7 @@ FAULTS = [
           "other[start + c * filters + f] = kernel[start + f * channels + c]",
           "other[start + f * channels + c] = kernel[start + f * channels + c]",
           "tests/test_lab.py -k TestNetwork"),
-    Fault("a network that trains to a wrong quality", "cae_keras/fast.py",
+    Fault("a network that trains to a wrong quality", "cae_keras/training.py",
           "(1 + math.cos(math.pi * share)) / 2", "(1 + math.cos(math.pi * share)) / 20",
           "tests/test_quality.py"),
     Fault("a layer that is not Keras' own", "cae_keras/models.py",
