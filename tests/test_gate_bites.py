@@ -9,8 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,23 +21,16 @@ PAGE = "book/experiment_1_filters.md"
 SLOPE = "The slope over all three is {glue:text}`slope`"
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A fault, and the part of the gate that catches it.
-
-    Args:
-        name: What is wrong.
-        file: Where.
-        before: What is there; "" stands for the end of the file.
-        after: What the fault puts in its place.
-        caught_by: Arguments of pytest; or "links", the strict build without execution.
-    """
+class Fault(NamedTuple):
+    """A fault, and the part of the gate that catches it."""
 
     name: str
     file: str
-    before: str
+    before: str  # "" stands for the end of the file
     after: str
-    caught_by: str
+    caught_by: (
+        str  # arguments of pytest; or "links", the strict build without execution
+    )
 
 
 FAULTS = [
@@ -167,17 +161,10 @@ def what_fails(copy, caught_by):
     return re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
 
 
-@pytest.fixture(scope="module")
-def sound(copy):
-    """Returns what fails without a fault: nothing; each part is run once."""
-    found = {}
-
-    def without_fault(caught_by):
-        if caught_by not in found:
-            found[caught_by] = what_fails(copy, caught_by)
-        return found[caught_by]
-
-    return without_fault
+@cache
+def sound(copy, caught_by):
+    """Returns what fails without a fault: nothing."""
+    return what_fails(copy, caught_by)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -190,8 +177,8 @@ def test_a_fault_can_still_be_made(fault):
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_caught(copy, sound, fault):
-    assert sound(fault.caught_by) == []
+def test_a_fault_is_caught(copy, fault):
+    assert sound(copy, fault.caught_by) == []
     path = copy / fault.file
     text = path.read_text("utf-8") if path.exists() else None
     faulty = text.replace(fault.before, fault.after) if fault.before else (text or "") + fault.after  # fmt: skip
