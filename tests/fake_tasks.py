@@ -35,7 +35,7 @@ class Fake:
     kind: ClassVar = "fake"
     steps: ClassVar = 5
     effort: ClassVar = 5
-    module: ClassVar = "config.py"
+    module: ClassVar = "study/__init__.py"
     packages: ClassVar = ("numpy",)
 
     @property

@@ -22,7 +22,7 @@ from cae_keras.data import (
     load_mnist,
 )
 from cae_keras.mnist import builder as mnist_idx
-from cae_keras.study.store import task_key
+from cae_keras.study.keys import task_key
 from cae_keras.study.tasks import Training
 
 MD5 = {  # as torchvision publishes them, datasets/mnist.py

@@ -11,8 +11,9 @@ from fake_tasks import Fake, begun, pids
 
 from cae_keras.deploy import machine as module
 from cae_keras.deploy.machine import device
-from cae_keras.study import pools
-from cae_keras.study.store import Store, digest, task_key
+from cae_keras.study import workers
+from cae_keras.study.keys import task_key
+from cae_keras.study.store import Store, digest
 from cae_keras.study.workers import complete
 
 GPU = "cuda: NVIDIA L4"
@@ -54,7 +55,7 @@ def test_it_is_kept_with_each_entry(tiny, tmp_path, monkeypatch, count):
 
 def test_one_gpu_does_one_task_after_the_other(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(pools, "device", lambda: GPU)
+    monkeypatch.setattr(workers, "device", lambda: GPU)
     complete([Fake(name, tmp_path) for name in "abc"], tiny)
     assert pids(tmp_path) == {os.getpid()}
     assert kept() == [GPU] * 3
@@ -63,9 +64,9 @@ def test_one_gpu_does_one_task_after_the_other(tiny, tmp_path, monkeypatch):
 def test_it_decides_neither_key_nor_digest(tiny, tmp_path, monkeypatch):
     """What a GPU gave is found without one."""
     task = Fake("task", tmp_path)
-    monkeypatch.setattr(pools, "device", lambda: GPU)
+    monkeypatch.setattr(workers, "device", lambda: GPU)
     complete([task], tiny)
-    monkeypatch.setattr(pools, "device", lambda: "cpu")
+    monkeypatch.setattr(workers, "device", lambda: "cpu")
     (entry,) = complete([task], tiny)
     assert begun(tmp_path) == ["task"]
     assert entry.device == GPU

@@ -10,9 +10,10 @@ import pytest
 from cae_keras import CAEConfig, Recipe
 from cae_keras.experiments import EXPERIMENTS
 from cae_keras.measurements.reader import Reader
-from cae_keras.study import store
+from cae_keras.study import keys
+from cae_keras.study.keys import task_key
 from cae_keras.study.report import COLUMNS, report
-from cae_keras.study.store import Entry, Store, task_key
+from cae_keras.study.store import Entry, Store
 from cae_keras.study.study import measure, run
 from cae_keras.study.tasks import Measuring, Training
 
@@ -31,7 +32,7 @@ def kept(tmp_path, tiny):
     ]:
         task = Training(config, RECIPE, seed)
         entry = Entry(history, (np.full(3, float(seed)),), "cpu")
-        folder.write(task_key(task, tiny), task, entry)
+        folder.write(task_key(task, tiny), "run", task.asked(), entry)
     return folder
 
 
@@ -51,8 +52,8 @@ def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
 def test_a_run_of_other_images_or_other_code_is_not_valid(kept, tiny, monkeypatch):
     darker = replace(tiny, x_val=tiny.x_val // 2)
     assert [row["valid"] for row in report(kept, darker)] == [False, False]
-    source = store._source
-    monkeypatch.setattr(store, "_source", lambda name: source(name) + "\nCHANGED = 1")
+    changed = keys.SOURCES["fast.py"] + "CHANGED = 1\n"
+    monkeypatch.setitem(keys.SOURCES, "fast.py", changed)
     assert [row["valid"] for row in report(kept, tiny)] == [False, False]
 
 
@@ -76,28 +77,34 @@ def test_of_several_measures_of_a_run_the_latest_stand_beside_it(kept, tiny, lat
     for i in range(2):
         reader = Reader(RECIPE, i, {}, (np.full(1, float(i)),))
         task = Measuring(of_run, reader)
-        key = task_key(task, tiny)
-        kept.write(key, task, Entry({"bce": 0.1 + i, "read": 0.5 + i / 4}, ()))
+        key, entry = task_key(task, tiny), Entry({"bce": 0.1 + i, "read": 0.5}, ())
+        kept.write(key, "measures", task.asked(), entry)
         seconds = 2_000 if i == latest else 1_000
         os.utime(kept.folder / f"{key}.npz", (seconds, seconds))
     own, wide = report(kept, tiny)
-    assert (own["bce"], own["read"]) == (0.1 + latest, 0.5 + latest / 4)
-    assert own["mse"] is None
+    assert (own["bce"], own["read"], own["mse"]) == (0.1 + latest, 0.5, None)
     assert wide["bce"] is None
 
 
-def test_an_empty_store_has_no_rows(tiny):
-    assert report(Store(), tiny) == []
+def test_what_other_code_has_measured_is_not_reported(kept, tiny, monkeypatch):
+    """Even if its file is the latest, as after the clock was set back."""
+    task = Training(CAEConfig(filters=(2, 3), latent_dim=5), RECIPE, 0)
+    of_run = task.result(kept.read(task_key(task, tiny)))
+    measuring = Measuring(of_run, Reader(RECIPE, 0, {}, ()))
+    changed = keys.SOURCES["metrics.py"] + "CHANGED = 1\n"
+    for bce in (0.5, 99.0):
+        with monkeypatch.context() as patch:
+            if bce == 99:
+                patch.setitem(keys.SOURCES, "metrics.py", changed)
+            key = task_key(measuring, tiny)
+        kept.write(key, "measures", measuring.asked(), Entry({"bce": bce}, ()))
+        own, _ = report(kept, tiny)
+        assert (own["valid"], own["bce"]) == (True, 0.5)
 
 
 def test_a_run_of_another_version_is_left_out(kept, tiny):
     """It was asked for in words that this version does not know."""
-
-    class Older(Training):
-        def asked(self):
-            asked = super().asked()
-            asked["config"]["pooling"] = "max"
-            return asked
-
-    kept.write("0" * 32, Older(CAEConfig(), RECIPE, 0), Entry({}, ()))
+    asked = Training(CAEConfig(), RECIPE, 0).asked()
+    asked["config"]["pooling"] = "max"
+    kept.write("0" * 32, "run", asked, Entry({}, ()))
     assert len(report(kept, tiny)) == 2
