@@ -17,13 +17,13 @@ from pathlib import Path
 
 import loky
 from jupyter_cache.executors.utils import ExecutionResult
-from jupyter_core.utils import ensure_event_loop
 from myst_nb.core.execute import ExecutionError, direct
 from myst_nb.core.read import create_nb_reader
 from nbclient import NotebookClient
 from sphinx.errors import ConfigError
 
 TIMEOUT = -1  # a cell may train for an hour
+GRACE = 10  # seconds in which kernels that are told to end do so
 MOST = 4  # pages at a time: each takes up to a gigabyte
 ALONE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?cae_alone:[ ]*(.*?)[ ]*(?:#.*)?\n")
 
@@ -44,17 +44,20 @@ def begin(app, env, docnames):
         for name in docnames
         if executes(texts[name])
     }
-    results = {name: Future() for name in notebooks}
     groups = [
         ([name for name in notebooks if name == env.config.root_doc], 1),
         ([n for n in notebooks if n != env.config.root_doc and not last[n]], _cores()),
         ([name for name in notebooks if last[name]], 1),
     ]
-    work = _Work(env, notebooks, results)
-    threading.Thread(target=work.do, args=[groups], daemon=True).start()
+    work = _Work(env, notebooks, groups)
+    app.connect("build-finished", lambda *_: work.stop())
 
     def executed(notebook, **_):  # asked for by myst-nb, page by page
-        result = results[env.docname].result()
+        try:
+            result = work.results[env.docname].result()
+        except KeyboardInterrupt:
+            work.stop()
+            raise
         notebook.update(result.nb)
         return result
 
@@ -85,12 +88,23 @@ def _notebook(env, docname: str, text: str):
 class _Work:
     """Executes notebooks in a thread, and keeps a promise for each."""
 
-    def __init__(self, env, notebooks: dict, results: dict[str, Future]):
-        self.env, self.notebooks, self.results = env, notebooks, results
+    def __init__(self, env, notebooks: dict, groups: list[tuple[list[str], int]]):
+        self.env, self.notebooks = env, notebooks
+        self.results = {name: Future() for name in notebooks}
+        self.loop = asyncio.SelectorEventLoop()
+        self.all = self.loop.create_task(self._all(groups))
+        self.thread = threading.Thread(target=self._do, daemon=True)
+        self.thread.start()
 
-    def do(self, groups: list[tuple[list[str], int]]):
+    def stop(self):
+        """Ends what is being executed, if anything is."""
+        while self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self.all.cancel)
+            self.thread.join(GRACE)
+
+    def _do(self):
         try:
-            ensure_event_loop().run_until_complete(self._all(groups))
+            self.loop.run_until_complete(self.all)
         except* BaseException as failed:  # of the first that failed the others died
             for result in self.results.values():
                 if not result.done():
