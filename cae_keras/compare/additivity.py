@@ -16,15 +16,12 @@ def predicted_changes(
 ) -> dict[str, np.ndarray]:
     """Returns what each choice of the trade-off does alone, as ln(choice / baseline).
 
-    Ratios multiply, so their logarithms add: the sum of all is the prediction. None of
-    the five experiments has 16 latents with all else at the baseline's value. Without
-    such runs they are put on the straight line between 8 and 32 latents, on axes of the
-    logarithms of both size and error: 16 is the middle of 8 and 32 there, so they get
-    half the change of 8.
+    Ratios multiply, so their logarithms add: the sum of all is the prediction. Without
+    runs of 16 latents, these are put on the straight line between 8 and 32 latents, on
+    axes of the logarithms of both size and error.
 
     Args:
-        results: `{configuration: {measure: one value a seed}}`; with `16 latents` among
-            them nothing is interpolated.
+        results: `{configuration: {measure: one value a seed}}`.
         measure: One that is compared by ratios.
 
     Returns:
@@ -32,10 +29,9 @@ def predicted_changes(
 
     Example:
         >>> alone = {"narrow": 1.5, "8 latents": 4, "batch norm": 0.5, "Leaky ReLU": 1}
-        >>> results = {"baseline": {"mse": [1.0]}}
-        >>> results |= {name: {"mse": [ratio]} for name, ratio in alone.items()}
-        >>> total = sum(predicted_changes(results, "mse").values())
-        >>> round(float(np.exp(total[0])), 6)  # 1.5 × √4 × 0.5 × 1
+        >>> alone = {name: {"mse": [ratio]} for name, ratio in alone.items()}
+        >>> changes = predicted_changes({"baseline": {"mse": [1]}} | alone, "mse")
+        >>> round(float(np.exp(sum(changes.values())[0])), 6)  # 1.5 × √4 × 0.5 × 1
         1.5
     """
     if "16 latents" in results:
@@ -55,15 +51,13 @@ def predicted_changes(
 def missed_by(results: Results, measure: str = "excess_bce") -> np.ndarray:
     """Returns ln(trained / predicted) of the trade-off, seed by seed.
 
-    With `16 latents` among the results it is the interaction: what the choices do
-    together beyond what each does alone. Without, the error of the interpolation is in
-    it too.
+    It is the interaction: what the choices do together beyond what each does alone, and
+    the error of the interpolation, if `16 latents` is not among the results.
 
     Example:
         >>> alone = ("baseline", "narrow", "8 latents", "batch norm", "Leaky ReLU")
         >>> results = {name: {"mse": [1.0]} for name in alone}
-        >>> results["trade-off"] = {"mse": [2.0]}
-        >>> missed_by(results, "mse").round(3)
+        >>> missed_by(results | {"trade-off": {"mse": [2.0]}}, "mse").round(3)
         array([0.693])
     """
     predicted = np.sum([*predicted_changes(results, measure).values()], axis=0)

@@ -72,13 +72,7 @@ def known(measure: str) -> Quantity:
 def values(results: Results, name: str, measure: str) -> np.ndarray:
     """Returns what was measured of one configuration, one value a seed.
 
-    Raises:
-        ValueError: If the configuration or the measure is missing, or a cost differs
-            from seed to seed.
-
-    Example:
-        >>> values({"baseline": {"own": [0.3, 0.4]}}, "baseline", "own")
-        array([0.3, 0.4])
+    A `ValueError` says what is missing, or which cost differs from seed to seed.
     """
     for kind, asked, there in (
         ("configuration", name, results),
@@ -126,12 +120,7 @@ def change(
 
 
 def estimate(changes: np.ndarray, exact: bool = False) -> Interval:
-    """Returns the mean change with its interval, a point if it is exact.
-
-    Example:
-        >>> estimate([0.25], exact=True)
-        Interval(mean=0.25, low=0.25, high=0.25, n=1)
-    """
+    """Returns the mean change with its interval, a point if it is exact."""
     found = interval(changes)
     return replace(found, low=found.mean, high=found.mean) if exact else found
 

@@ -31,8 +31,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Returns the mean of one value a seed, with its Student t interval.
 
     It is mean ± t · s / √n, s the standard deviation over the seeds. Of differences
-    between pairs it is the interval of the paired t test. At 95 % and three seeds the
-    half width is about 2.5 s.
+    between pairs it is the interval of the paired t test.
 
     Args:
         values: One finite number a seed.
@@ -42,8 +41,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
         An `Interval`; one value alone has infinite bounds.
 
     Raises:
-        ValueError: If there is no value, one is not finite, or the level is not in
-            (0, 1).
+        ValueError: If there is no value, one is not finite, or the level is no share.
 
     References:
         Student, The probable error of a mean (1908), doi:10.1093/biomet/6.1.1
@@ -136,8 +134,6 @@ def smallest_detectable(
     sd: float, n: int, level: float = 0.95, power: float = 0.8
 ) -> float:
     """Returns the difference that a paired t test of `n` seeds would probably find.
-
-    A smaller one may well be there and stay undecided.
 
     Args:
         sd: Standard deviation, over seeds, of the paired difference.

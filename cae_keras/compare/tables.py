@@ -128,18 +128,14 @@ def summary(results: Results, measures: str | Sequence[str] = "quality") -> Tabl
         ---------------  -----------------
         baseline         0.00350 ± 0.00071
     """
-    return _table(results, measures, "configuration", _mean)
+    return _table("configuration", results, results, measures, _mean)
 
 
 def differences(results: Results, measures: str | Sequence[str] = "change") -> Table:
-    """Returns paired changes from the baseline, with their 95 % intervals.
+    """Returns paired changes from the baseline, a row a variant, with 95 % intervals.
 
     Args:
-        results: What was measured.
-        measures: As `summary` takes them.
-
-    Returns:
-        A `Table`, one row a variant.
+        results, measures: As `summary` takes them.
 
     Example:
         >>> results = {"baseline": {"ssim": [0.9]}, "wide": {"ssim": [0.95]}}
@@ -149,7 +145,7 @@ def differences(results: Results, measures: str | Sequence[str] = "change") -> T
         wide       +0.0500 (one seed: no interval)
     """
     variants = [name for name in results if name != "baseline"]
-    return _table(results, measures, "variant", _change, variants)
+    return _table("variant", variants, results, measures, _change)
 
 
 def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
@@ -159,8 +155,7 @@ def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
     the quartiles do not mind a few.
 
     Args:
-        results: What was measured, as `benchmark` returns it.
-        measures: As `summary` takes them.
+        results, measures: As `summary` takes them.
 
     Returns:
         A `Table`. A value that does not vary has no quartiles, and one that could not
@@ -172,31 +167,19 @@ def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
         ---------------  ----------------
         baseline         1.20 (1.10–1.50)
     """
-    return _table(results, measures, "configuration", _quartiles)
+    return _table("configuration", results, results, measures, _quartiles)
 
 
-def _table(results: Results, measures, first: str, write, names=None) -> Table:
-    if isinstance(measures, str):
-        if measures not in GROUPS:
-            raise ValueError(
-                f"measures={measures!r}: they must be a list, or one of "
-                f"{', '.join(map(repr, GROUPS))}"
-            )
-        measures = GROUPS[measures]
-    return Table([
-        {first: name, **{known(m).label: write(results, name, m) for m in measures}}
-        for name in (results if names is None else names)
-    ])  # fmt: skip
-
-
-def _quartiles(results: Results, name: str, measure: str) -> str:
-    found, form = values(results, name, measure), known(measure).form.format
-    if not np.isfinite(found).all():
-        return "–"
-    low, median, high = np.percentile(found, (25, 50, 75))
-    if known(measure).exact or len(found) == 1:
-        return form(median)
-    return f"{form(median)} ({form(low)}–{form(high)})"
+def _table(first: str, names: Iterable[str], results, measures, write) -> Table:
+    if isinstance(measures, str) and measures not in GROUPS:
+        raise ValueError(
+            f"measures={measures!r}: they must be a list, or one of "
+            f"{', '.join(map(repr, GROUPS))}"
+        )
+    measures = GROUPS[measures] if isinstance(measures, str) else measures
+    columns = [first, *(known(measure).label for measure in measures)]
+    rows = [[name, *(write(results, name, m) for m in measures)] for name in names]
+    return Table(rows, columns)
 
 
 def _mean(results: Results, name: str, measure: str) -> str:
@@ -205,6 +188,15 @@ def _mean(results: Results, name: str, measure: str) -> str:
         return form(found[0])
     mean, spread = form(found.mean()), form(found.std(ddof=1))
     return f"{mean} ± {spread}".replace("% ±", " ±")
+
+
+def _quartiles(results: Results, name: str, measure: str) -> str:
+    found, form = values(results, name, measure), known(measure).form.format
+    if not np.isfinite(found).all():
+        return "–"
+    low, median, high = map(form, np.percentile(found, (25, 50, 75)))
+    alone = known(measure).exact or len(found) == 1
+    return median if alone else f"{median} ({low}–{high})"
 
 
 def _change(results: Results, name: str, measure: str) -> str:

@@ -73,11 +73,8 @@ class Claim:
 def changed(measure: str, variant: str, start: str = "baseline", **rule) -> Part:
     """Returns the part of a claim that speaks of a measure's change.
 
-    Args:
-        measure: One of `QUANTITIES`.
-        variant: The configuration that it changes to.
-        start: The one that it changes from.
-        **rule: The bounds, and whatever else a `Part` takes.
+    It changes from the configuration `start` to `variant`; the rule is the bounds, and
+    whatever else a `Part` takes.
 
     Example:
         >>> part = changed("ssim", "wide", low=0)
