@@ -111,13 +111,6 @@ def test_a_benchmark_has_every_cost_of_every_network():
     assert row["compression"] == "65.3 ×"
 
 
-def test_medians_with_quartiles():
-    found = {"both": [1.0, 2.0, 3.0, 4.0, 100.0], "memory": [np.nan]}
-    (row,) = medians({"x": found}, ["both", "memory"])
-    assert row["both (ms)"] == "3.00 (2.00–4.00)"
-    assert row["peak memory, one image (MB)"] == "–"
-
-
 def test_the_machine_names_itself():
     about = machine()
     assert all(isinstance(value, str) and value for value in about.values())
