@@ -1,7 +1,4 @@
-"""`python -m cae_keras train` trains the study, `… report` lists its runs.
-
-`… bench` measures how fast this machine trains.
-"""
+"""Trains the study, reports its runs, or measures how fast this machine trains."""
 
 import argparse
 import json
@@ -24,7 +21,10 @@ from cae_keras.study.report import report
 from cae_keras.study.store import Store
 from cae_keras.study.study import measure, run
 
+FOR_README = "instead, write results.json and the README's table; trains nothing"
+OF_QUALITY = "instead, how long and how good: the book's recipe and the published one"
 SHOWN = ("bce", "mse", "ssim", "read")
+TITLE = "A Convolutional Autoencoder,\nOne Factor at a Time"
 CARD = ("baseline", "trade-off", "2 latents")
 
 
@@ -50,41 +50,29 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     train = commands.add_parser("train", help="train and measure what the store lacks")
     train.add_argument(
-        "experiments",
-        nargs="*",
-        metavar="EXPERIMENT",
+        "experiments", nargs="*", metavar="EXPERIMENT",
         help=f"{', '.join(EXPERIMENTS)}; without any, all of these. "
         f"Beyond them: {', '.join(BEYOND)}",
-    )
+    )  # fmt: skip
     train.set_defaults(command=_train)
     listing = commands.add_parser("report", help="list the runs in the store")
     form = listing.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON, with histories")
-    form.add_argument(
-        "--readme",
-        action="store_true",
-        help="instead, write results.json and the table in README.md; trains nothing",
-    )
+    form.add_argument("--readme", action="store_true", help=FOR_README)
     listing.set_defaults(command=_report)
     bench = commands.add_parser("bench", help="measure how fast this machine trains")
     bench.add_argument("--json", action="store_true", help="as JSON")
-    bench.add_argument(
-        "--quality",
-        action="store_true",
-        help="how long the book's recipe and the published one take, and how good they "
-        "get",
-    )
+    bench.add_argument("--quality", action="store_true", help=OF_QUALITY)
     bench.set_defaults(command=_bench)
     return parser
 
 
 def _train(asked):
     start, mnist = time.monotonic(), load_mnist()
-    searched = "search" in asked.experiments
     studied = [name for name in asked.experiments if name != "search"]
-    if studied or not searched:
+    if studied or not asked.experiments:
         _show(run(*studied, data=mnist), mnist, "test")
-    if searched:
+    if "search" in asked.experiments:
         _search(mnist)
     print(f"\n{time.monotonic() - start:.0f} s; kept in {Store().folder}")
 
@@ -97,9 +85,9 @@ def _search(mnist):
     print(f"\n{QUALITY_FLOOR}\n{RULE}")
     if chosen is None:
         print("no configuration meets the floor: none is chosen")
-        return
-    print(f"chosen on the validation images: {chosen}\n")
-    _show({chosen: runs[chosen]}, mnist, "test")
+    else:
+        print(f"chosen on the validation images: {chosen}\n")
+        _show({chosen: runs[chosen]}, mnist, "test")
 
 
 def _show(runs, mnist, split: str):
@@ -123,23 +111,23 @@ def _report(asked):
     rows = report(Store(), mnist)
     if asked.json:
         print(json.dumps(_finite(rows), indent=1))
-        return
-    for row in rows:
-        del row["history"]
-    print(Table(rows) if rows else "no run in the store")
+    elif rows:
+        kept = [name for name in rows[0] if name != "history"]
+        cells = [["" if row[n] is None else row[n] for n in kept] for row in rows]
+        print(Table(cells, kept))
+    else:
+        print("no run in the store")
 
 
 def _draw_card(mnist):
     """Draws the picture for the README and for links to the book, of seed 0."""
     runs = run(data=mnist)
     digits = to_float(mnist.x_test[first_of_each_class(mnist.y_test)])
-    rows = {"original": digits} | {
-        name: runs[name][0].reconstruct(digits) for name in CARD if name in runs
-    }
-    title = "A Convolutional Autoencoder,\nOne Factor at a Time"
+    shown = {name: runs[name][0] for name in CARD if name in runs}
+    rows = {name: run.reconstruct(digits) for name, run in shown.items()}
     path = readme.ROOT / "book" / "_static" / "card.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(card(title, rows).png(dpi=100))
+    path.write_bytes(card(TITLE, {"original": digits} | rows).png(dpi=100))
 
 
 def _bench(asked) -> int:

@@ -45,7 +45,9 @@ def stock_keras(data: Mnist, step: Step):
     """(a) Keras' own layers, optimiser, loss and `fit` on arrays, as in its guides."""
     x, network = to_float(data.x_train), stock_autoencoder()
     network.compile(keras.optimizers.Adam(RATE), loss="binary_crossentropy")
-    counting = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: step())
+    counting = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: step()
+    )
     network.fit(x, x, batch_size=BATCH, epochs=EPOCHS, callbacks=[counting], verbose=0)
 
 

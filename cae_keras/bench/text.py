@@ -3,18 +3,17 @@
 from cae_keras.compare.tables import Table
 
 LABELS = {
-    "stock_keras": "(a) stock Keras, fit on arrays, default threads",
-    "tutorial_torch": "(b) PyTorch as in tutorials, default threads",
-    "careful_torch": "(c) PyTorch with care, default threads",
+    "stock_keras": "(a) stock Keras, fit on arrays",
+    "tutorial_torch": "(b) PyTorch as in tutorials",
+    "careful_torch": "(c) PyTorch with care",
     "careful_torch_one_thread": "(c) on one thread",
-    "one_worker": "(d) this project, one worker (one thread)",
+    "one_worker": "(d) this project, one worker",
     "all_workers": "(e) this project, one worker a core",
-    "limit_images_per_s": "(f) limit: {gemm_gflops:.0f} GFLOP/s over {mflop:.1f} MFLOP "
-    "an image",
+    "limit_images_per_s": "(f) limit, one matrix product",
 }
 RECIPES = {
     "book": "the book's recipe, by this project",
-    "published": "the published recipe, by its PyTorch loop",
+    "published": "the published one, by its PyTorch loop",
 }
 SPEED = """\
 {machine[processor]}, {cores} cores, keras {machine[keras]}, torch {machine[torch]}, \
@@ -25,9 +24,10 @@ error of the median
 {table}
 
 One contender runs at a time; all: the baseline in float32, MNIST, batch 64, no
-validation, freed memory kept; (a) to (c) with a constant learning rate, which is less
-work. (e) over (b) and (c) compares all cores with all cores, (d) over (c) one thread
-with one thread.
+validation, freed memory kept. (a) to (c) use torch's default threads, a worker uses one;
+they have a constant learning rate, which is less work. (e) over (b) and (c) compares all
+cores with all cores, (d) over (c) one thread with one thread. The limit is
+{gemm_gflops:.0f} GFLOP/s over {mflop:.1f} MFLOP an image.
 
 start-up of a page: {startup_seconds[data_loaded]:.1f} s until MNIST is loaded, of \
 which {startup_seconds[imported]:.1f} s until cae_keras is imported
@@ -36,15 +36,15 @@ which {startup_seconds[imported]:.1f} s until cae_keras is imported
 
 def speed_text(found: dict) -> str:
     """Returns what `measure_speed` found as a table and some lines."""
-    mflop = found["flops_per_image"] / 1e6
+    errors = "spread", "standard_error"
     rows = [
-        [label.format(**found, mflop=mflop), found[name],
-         100 * found["spread"][name], 100 * found["standard_error"][name]]
+        [label, found[name], *(100 * found[error][name] for error in errors)]
         for name, label in LABELS.items()
-    ]  # fmt: skip
+    ]
     headers = ["", "images/s", "spread (%)", "error (%)"]
     table = Table(rows, headers, ["", ",.0f", ".0f", ".0f"])
-    return SPEED.format(**found, table=table, verdict=_verdict(found))
+    mflop = found["flops_per_image"] / 1e6
+    return SPEED.format(**found, table=table, mflop=mflop, verdict=_verdict(found))
 
 
 def _verdict(found: dict) -> str:
