@@ -10,7 +10,7 @@ import numpy as np
 from cae_keras.compare.comparison import Quantity, Results, change, values
 from cae_keras.compare.tables import Table
 from cae_keras.compare.text import SHARE, TIMES
-from cae_keras.compare.verdicts import Claim, Part, changed, verdict_table
+from cae_keras.compare.verdicts import HEADERS, Claim, Part, changed, verdict
 from cae_keras.experiments import EXPERIMENTS, configurations
 
 ONE_FACTOR = ("filters", "latent_dim", "batch_norm", "activation", "depth")
@@ -245,4 +245,4 @@ def judge_claims(results: Results, chapter: str | None = None) -> Table:
         )
     ledger = [claim for part in CLAIMS if part != "tradeoff" for claim in CLAIMS[part]]
     ledger.sort(key=lambda claim: claim.number)
-    return verdict_table(CLAIMS.get(chapter, ledger), results)
+    return Table([verdict(c, results) for c in CLAIMS.get(chapter, ledger)], HEADERS)

@@ -7,7 +7,7 @@ fails.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +20,9 @@ from cae_keras.compare.comparison import (
     estimate,
 )
 from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, judge
-from cae_keras.compare.tables import Table
 from cae_keras.compare.text import as_text, in_unit
 
-HEADERS = (
+HEADERS = (  # of a row of verdicts
     "claim", "the original study says", "rule, stated before the result",
     "measured", "verdict",
 )  # fmt: skip
@@ -89,24 +88,16 @@ def changed(measure: str, variant: str, start: str = "baseline", **rule) -> Part
     )
 
 
-def verdict_table(claims: Sequence[Claim], results: Results) -> Table:
-    """Judges claims; returns a row each: its words, its rule, what was measured."""
-    rows = []
-    for claim in claims:
-        word, measured = verdict(claim, results)
-        rows.append([claim.number, f"“{claim.quote}”", claim.rule, measured, word])
-    return Table(rows, HEADERS)
-
-
-def verdict(claim: Claim, results: Results) -> tuple[str, str]:
-    """Returns the verdict on a claim, and what was measured, a line for each part."""
+def verdict(claim: Claim, results: Results) -> list:
+    """Judges a claim; returns its row: what was measured has a line for each part."""
     parts = [
         [_judged(part, *compared) for compared in part.values(results).items()]
         for part in claim.parts
     ]
     words = [word for part in parts for word, *_ in part if word]
     lines = [line for part in parts for line in _lines(part, len(words) > 1)]
-    return _all_of(words), "\n".join(lines)
+    quote, measured = f"“{claim.quote}”", "\n".join(lines)
+    return [claim.number, quote, claim.rule, measured, _all_of(words)]
 
 
 def _judged(part: Part, compared: str, found: np.ndarray) -> tuple[str, str, float]:
