@@ -24,9 +24,9 @@ error of the median
 {table}
 
 One contender runs at a time; all: the baseline in float32, MNIST, batch 64, no
-validation, freed memory kept. (a) to (c) use torch's default threads, a worker uses one;
-they have a constant learning rate, which is less work. (e) over (b) and (c) compares all
-cores with all cores, (d) over (c) one thread with one thread. The limit is
+validation, freed memory kept. (a) to (c) use torch's default threads, a worker one;
+they have a constant learning rate, which is less work. (e) over (b) and (c) compares
+all cores with all cores, (d) over (c) one thread with one thread. The limit is
 {gemm_gflops:.0f} GFLOP/s over {mflop:.1f} MFLOP an image.
 
 start-up of a page: {startup_seconds[data_loaded]:.1f} s until MNIST is loaded, of \
