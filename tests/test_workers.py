@@ -23,7 +23,6 @@ from fake_tasks import Fake, alive, begun, gone, output_into, pids, until
 
 import cae_keras
 from cae_keras import CAEConfig, Recipe
-from cae_keras.progress import relayed
 from cae_keras.study import keys, workers
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Entry, Store
@@ -244,8 +243,8 @@ class Bar:
 def test_steps_are_told_while_a_task_is_under_way(where, tiny, tmp_path):
     """The task has told its five steps, and waits for what will not come."""
     task = Fake("waits", tmp_path, after=1)
-    kind = Workers if where == "here" else workers._ray_tasks()
-    with contextlib.suppress(KeyError), kind(Bar(), 2) as pool:
+    kind = Workers if where == "here" else workers._ray_workers()
+    with contextlib.suppress(KeyError), kind(2, Bar()) as pool:
         pool.submit(task_key(task, tiny), task, tiny)
         until(lambda: pool.ended() or pool.bar.n > 0)
         assert 0 < pool.bar.n <= 5
@@ -289,7 +288,7 @@ class TestAWorkerDies:
 
     def test_one_that_was_idle_is_replaced(self, forked, tiny, tmp_path):
         """Here the next task comes when the workers have been dead for long."""
-        with Workers(Bar(), 2) as pool:
+        with Workers(2, Bar()) as pool:
             for at in range(2):
                 task = Fake(str(at), tmp_path)
                 until(lambda task=task: self.is_done(pool, task, tiny))
@@ -534,29 +533,6 @@ class TestRayIsNotThere:
 
 
 @dataclass(frozen=True)
-class Mortal(Training):
-    """A training whose process is killed at its third step, the first time."""
-
-    folder: Path
-
-    def asked(self):
-        return REAL[0].asked()
-
-    def do(self, data):
-        with open(self.folder / "log", "a") as log:
-            log.write(f"mortal {os.getpid()}\n")
-        first, steps = len(begun(self.folder)) == 1, []
-
-        def on_step():
-            steps.append(1)
-            if first and len(steps) == 3:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        with relayed(on_step):
-            return super().do(data)
-
-
-@dataclass(frozen=True)
 class Meets(Fake):
     """Waits until another one has begun; tells where it was done, and by which code."""
 
@@ -585,14 +561,6 @@ class TestRay:
             for path in here.rglob("*.py"):
                 copy = there / path.relative_to(here)
                 assert copy.read_bytes() == path.read_bytes()
-
-    def test_a_training_that_was_killed_gives_the_same_bits(
-        self, by_one, tiny, tmp_path
-    ):
-        mortal = Mortal(REAL[0].config, RECIPE, 0, tmp_path)
-        assert_same(complete([mortal], tiny), by_one[1][:1])
-        assert begun(tmp_path) == ["mortal"] * 2
-        assert len(pids(tmp_path)) == 2
 
     def test_other_packages_on_a_node_are_refused(self, tiny, tmp_path, monkeypatch):
         monkeypatch.setattr(keys, "version", lambda _: "0.1")

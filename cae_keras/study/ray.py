@@ -5,12 +5,10 @@ is shared. A task has one CPU and no GPU, so that it gives the same on every nod
 """
 
 import logging
-import math
 import os
 import socket
 import time
-from collections.abc import Callable
-from functools import partial
+from concurrent.futures import Future
 from importlib.metadata import version
 
 import numpy as np
@@ -23,21 +21,19 @@ from cae_keras.progress import relayed
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Entry
 from cae_keras.study.tasks import Task
-from cae_keras.study.workers import ATTEMPTS, POLL, done
+from cae_keras.study.workers import ATTEMPTS, POLL, Workers, done
 
 SHIPPED = ["/*", "!/.", "!/cae_keras", "/cae_keras/mnist/*.gz", "__pycache__"]
 
 
-class RayTasks:
-    """Does tasks on the Ray cluster that `RAY_ADDRESS` names, as `Workers` does here.
+class RayWorkers(Workers):
+    """Does tasks on the Ray cluster that `RAY_ADDRESS` names.
 
-    Without a limit Ray is given all tasks at once, and does as many at a time as there
-    are CPUs: a node that joins later gets its share.
+    Unless their number is limited, Ray is given all tasks at once, and does as many at
+    a time as there are CPUs: a node that joins later gets its share.
     """
 
-    def __init__(self, bar, limit: int | None):
-        self.bar, self.limit = bar, limit or math.inf
-        self.busy, self.data = {}, None  # reference to the result: (key, task)
+    how = "on Ray"
 
     def __enter__(self):
         ray.init(
@@ -52,36 +48,37 @@ class RayTasks:
             log_to_driver=False,  # or a page would show what a worker prints
             logging_level=logging.ERROR,
         )
-        self.counter = _Counter.remote()
+        self.counter, self.data = _Counter.remote(), None
         return self
 
     def __exit__(self, *_):
-        for reference in self._wait(0)[1]:
-            ray.cancel(reference, force=True)
-        ray.shutdown()
-
-    def submit(self, key: str, task: Task, data: Mnist):
-        self.data = self.data or ray.put(data)
-        self.busy[_work.remote(key, task, self.data, self.counter)] = key, task
+        ray.shutdown()  # Ray then ends what is under way
 
     def count(self, steps: int):
         self.counter.add.remote(steps)
 
-    def ended(self) -> list[tuple[str, Callable[[], Entry]]]:
-        if not self.busy:  # all that is left is with another process
-            time.sleep(POLL)
-        ended, _ = self._wait(POLL)
-        steps = min(ray.get(self.counter.add.remote(0)), self.bar.total)
-        self.bar.update(steps - self.bar.n)
-        # No longer busy, whatever it gave: Ray 2.60 ends who cancels a failed task
-        found = [(reference, *self.busy.pop(reference)) for reference in ended]
-        return [(key, partial(_result, task, ref)) for ref, key, task in found]
+    def _counted(self) -> int:
+        return ray.get(self.counter.add.remote(0))
 
-    def _wait(self, seconds: float) -> tuple[list, list]:
-        """Returns what has come back by then, and what has not."""
-        if not self.busy:
-            return [], []
-        return ray.wait([*self.busy], num_returns=len(self.busy), timeout=seconds)
+    def _begun(self, key: str, task: Task, data: Mnist) -> Future:
+        self.data = self.data or ray.put(data)
+        return _work.remote(key, task, self.data, self.counter).future()
+
+    def _result(self, task: Task, future: Future) -> Entry:
+        """Returns what a task gave, raises what it raised, or why Ray gave it up."""
+        try:
+            entry = future.result()
+        except RayError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            if not isinstance(cause, RayError):
+                raise cause from error
+            reason = str(cause).strip().partition("\n")[0]
+            raise RuntimeError(
+                f"{task.label}: given up by Ray, after {ATTEMPTS} attempts if its "
+                f"worker died: {reason}"
+            ) from error
+        # Copied: what Ray gives lies in its memory, which `shutdown` takes away
+        return entry._replace(arrays=tuple(np.array(array) for array in entry.arrays))
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -122,23 +119,6 @@ def _work(key: str, task: Task, data: Mnist, counter) -> Entry:
         entry = done(task, data)
     counter.add.remote(steps)
     return entry
-
-
-def _result(task: Task, reference) -> Entry:
-    """Returns what a task gave, raises what it raised, or says why Ray gave it up."""
-    try:
-        entry = ray.get(reference)
-    except RayError as error:
-        cause = error.cause if isinstance(error, RayTaskError) else error
-        if not isinstance(cause, RayError):
-            raise cause from error
-        reason = str(cause).strip().partition("\n")[0]
-        raise RuntimeError(
-            f"{task.label}: given up by Ray, after {ATTEMPTS} attempts if its worker "
-            f"died: {reason}"
-        ) from error
-    # Copied: what Ray gives lies in its memory, which `shutdown` takes away
-    return entry._replace(arrays=tuple(np.array(array) for array in entry.arrays))
 
 
 def _address() -> str:

@@ -31,8 +31,8 @@ def update(data: Mnist) -> str:
     today. Nothing is trained; on an error both files are left as they are.
 
     Raises:
-        ValueError: If the store lacks a run, the README has not its two markers, or a
-            file cannot be read or written.
+        ValueError: If the store lacks a run or the reader, the README has not its two
+            markers, or a file cannot be read or written.
     """
     readme = ROOT / "README.md"
     try:
@@ -50,9 +50,6 @@ def split(readme: str) -> tuple[str, str, str]:
     """Returns what comes before the table, the table, and what comes after it.
 
     The markers belong to what is around.
-
-    Raises:
-        ValueError: If there are not these two, in this order.
     """
     parts = re.split(f"({'|'.join(MARKERS)})", readme)
     if parts[1::2] != MARKERS:
@@ -65,13 +62,7 @@ def split(readme: str) -> tuple[str, str, str]:
 def collect(data: Mnist) -> dict:
     """Returns what the table is drawn from, as JSON values; trains nothing.
 
-    Returns:
-        The preset with its budget and seeds; of each of the `configurations` shown the
-        measures, one value a seed where they depend on it, and the quartiles of the
-        latency; and the `machine`.
-
-    Raises:
-        ValueError: If the store lacks a run of the study, or the reader.
+    A measure has one value a seed where it depends on it; a latency has its quartiles.
     """
     preset = get_preset()
     if not is_trained(data=data):
@@ -83,14 +74,23 @@ def collect(data: Mnist) -> dict:
     runs = run(data=data)
     shown = {name: runs[name] for name in CONFIGURATIONS if name in runs}
     measured, costs = measure(shown, data), benchmark(shown)
+    figures = {}
+    for name in shown:
+        figures[name] = {
+            what: int(values[0])
+            if QUANTITIES[what].exact
+            else list(map(_rounded, values))
+            for what, values in ((what, measured[name][what]) for what in KEPT)
+        }
+        quartiles = map(_rounded, np.percentile(costs[name]["both"], (25, 50, 75)))
+        latency = dict(zip(("low", "median", "high"), quartiles, strict=True))
+        figures[name]["latency_ms"] = latency
     return {
         "preset": preset.name,
         "images": preset.recipe.images,
         "epochs": preset.recipe.epochs,
         "seeds": list(preset.seeds),
-        "configurations": {
-            name: _figures(measured[name], costs[name]["both"]) for name in shown
-        },
+        "configurations": figures,
         "machine": machine() | {"cores": os.cpu_count()},
     }
 
@@ -102,14 +102,16 @@ def render(results: dict) -> str:
         name: {what: np.atleast_1d(figures[what]) for what in SHOWN}
         for name, figures in shown.items()
     }
-    columns = [
-        {**of_one, "latency of one image (ms)": _latency(**shown[name]["latency_ms"])}
-        for name, of_one in zip(shown, summary(found, SHOWN), strict=True)
-    ]
-    rows = [[label, *(column[label] for column in columns)] for label in columns[0]]
+    columns = [dict(column) for column in summary(found, SHOWN)]
+    for column, figures in zip(columns, shown.values(), strict=True):
+        latency = "{median:.2f} ({low:.2f}–{high:.2f})".format(**figures["latency_ms"])
+        column["latency of one image (ms)"] = latency
+    names, *rows = (
+        [what, *(column[what] for column in columns)] for what in columns[0]
+    )
     preset = "" if results["preset"] == "full" else ", for a first look only"
     return (
-        f"\n{Table(rows[1:], ['', *shown]).markdown()}\n\n"
+        f"\n{Table(rows, ['', *names[1:]]).markdown()}\n\n"
         f"Preset `{results['preset']}`{preset}: {results['images']:,} training images, "
         f"{results['epochs']} epochs, seeds {_listed(results['seeds'])}. Measured on "
         "the test images, mean ± standard deviation over the seeds; latency: median "
@@ -120,24 +122,8 @@ def render(results: dict) -> str:
     )
 
 
-def _figures(measured: Mapping[str, np.ndarray], latency: np.ndarray) -> dict:
-    names, quartiles = ("low", "median", "high"), np.percentile(latency, (25, 50, 75))
-    figures = {
-        what: int(measured[what][0])
-        if QUANTITIES[what].exact
-        else list(map(_rounded, measured[what]))
-        for what in KEPT
-    }
-    figures["latency_ms"] = dict(zip(names, map(_rounded, quartiles), strict=True))
-    return figures
-
-
 def _rounded(value: float) -> float:
     return float(f"{value:.7g}")  # about what float32 knows
-
-
-def _latency(low: float, median: float, high: float) -> str:
-    return f"{median:.2f} ({low:.2f}–{high:.2f})"
 
 
 def _listed(seeds) -> str:

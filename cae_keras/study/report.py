@@ -19,9 +19,8 @@ def report(store: Store, data: Mnist) -> list[dict]:
             is not `valid`, and will not be used again.
 
     Returns:
-        Rows of `name`, `filters`, `latent_dim`, `batch_norm`, `activation`, `images`,
-        `epochs`, `peak_rate`, `seed`, `val_bce`, `seconds`, `device`, the measures
-        (None where nothing was measured, or by other code), `valid`, and the `history`.
+        Rows of what was asked, `val_bce`, `seconds`, `device`, the measures (None where
+        nothing was measured, or by other code), `valid`, and the `history`.
     """
     named = configurations(*EXPERIMENTS, *BEYOND)
     names = {config: name for name, config in named.items()}
@@ -62,7 +61,7 @@ def _row(key, task: Training, about, names: dict, measures: dict, data: Mnist) -
         "seed": task.seed,
         "val_bce": history["val_loss"][-1],
         "seconds": sum(history["seconds"]),
-        "device": about.get("device"),
+        "device": about["device"],
         **{name: measures.get(name) for name in COLUMNS},
         "valid": task_key(task, data) == key,
         "history": history,

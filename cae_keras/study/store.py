@@ -141,4 +141,4 @@ def _load(path: Path | io.BytesIO) -> tuple[Entry, dict]:
             raise ValueError("it is compressed")  # a small file could fill the memory
         about = json.loads(str(file["about"]))
         arrays = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
-    return Entry(about["values"], arrays, about.get("device")), about
+    return Entry(about["values"], arrays, about["device"]), about

@@ -67,66 +67,57 @@ def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
     entries = {key: store.read(key) for key in keys}
     missing = {k: t for k, t in zip(keys, tasks, strict=True) if entries[k] is None}
     effort = sum(task.effort for task in missing.values())
-    if not count_from("CAE_WORKERS") and effort < WORTH:
+    if on_ray:
+        workers = count_from("CAE_WORKERS")
+    elif effort < WORTH and not count_from("CAE_WORKERS"):
         workers = 1
     if missing:
-        workers = None if on_ray else min(workers, len(missing))
-        with _pool([*missing.values()], workers) as pool:
-            entries |= _Rest(missing, data, store, pool).do()
+        pool = _ray_workers() if on_ray else Workers
+        entries |= _Rest(missing, data, store).do(pool, workers)
     return [entries[key] for key in keys]
 
 
-@contextlib.contextmanager
-def _pool(tasks: list[Task], workers: int | None):
-    """Yields what does the tasks: so many workers, or Ray; and shows how far it is."""
-    label = tasks[0].label
-    if len(tasks) > 1:
-        how = f"{workers} at a time" if workers else "on Ray"
-        label = f"{len(tasks)} × {label.split(',')[0]}, {how}"
-    with progress_bar(sum(task.steps for task in tasks), label) as bar:
-        if workers is None:
-            pool = _ray_tasks()(bar, count_from("CAE_WORKERS"))
-        else:
-            pool = Workers(bar, workers)
-        with pool:
-            yield pool
-            bar.update(bar.total - bar.n)
-
-
-def _ray_tasks():
-    """Returns the class for Ray, which nobody needs to have."""
+def _ray_workers() -> type:
+    """Returns the workers of Ray, which nobody needs to have."""
     try:
-        from cae_keras.study.ray import RayTasks
+        from cae_keras.study.ray import RayWorkers
     except ImportError as error:
         raise ValueError(
             f"CAE_BACKEND='ray' needs Ray ({error}): pip install \"ray>={RAY}\""
         ) from error
-    return RayTasks
+    return RayWorkers
 
 
 class _Rest:
-    """What the store lacks, while it is being done by a pool."""
+    """What the store lacks, while it is being done."""
 
-    def __init__(self, missing: dict[str, Task], data: Mnist, store: Store, pool):
-        self.missing, self.data, self.store, self.pool = missing, data, store, pool
+    def __init__(self, missing: dict[str, Task], data: Mnist, store: Store):
+        self.missing, self.data, self.store = missing, data, store
         self.waiting, self.locks = collections.deque(missing), {}
         self.found, self.deaths = {}, 0
 
-    def do(self) -> dict[str, Entry]:
-        """Returns the entry of each missing task."""
-        try:
+    def do(self, pool: type, workers: int | None) -> dict[str, Entry]:
+        """Returns the entry of each missing task; a bar shows how far it is."""
+        tasks = [*self.missing.values()]
+        workers = min(workers or len(tasks), len(tasks))
+        label, how = tasks[0].label, pool.how.format(workers)
+        if len(tasks) > 1:
+            label = f"{len(tasks)} × {label.split(',')[0]}, {how}"
+        with contextlib.ExitStack() as stack:
+            stack.callback(lambda: [lock.release() for lock in self.locks.values()])
+            steps = sum(task.steps for task in tasks)
+            bar = stack.enter_context(progress_bar(steps, label))
+            self.pool = stack.enter_context(pool(workers, bar))
             while self.waiting or self.locks:
                 self._begin()
                 self._keep()
-        finally:
-            for lock in self.locks.values():
-                lock.release()
+            bar.update(bar.total - bar.n)
         return self.found
 
     def _begin(self):
-        """Begins what there is room for, but what another process is at."""
+        """Begins what there is room for, but for what another process is at."""
         for key in [self.waiting.popleft() for _ in range(len(self.waiting))]:
-            room = len(self.locks) < self.pool.limit
+            room = len(self.locks) < self.pool.workers
             lock = self.store.lock(key) if room else None
             if lock is None:
                 self.waiting.append(key)
@@ -177,14 +168,16 @@ class Workers:
     One executor has all workers: when one of them dies it breaks, and is made anew.
     """
 
-    def __init__(self, bar, workers: int):
-        self.bar, self.limit = bar, workers
-        self.busy, self.executor = {}, None
+    how = "{} at a time"
+
+    def __init__(self, workers: int, bar):
+        self.workers, self.bar = workers, bar
+        self.busy, self.executor = {}, None  # future: (key, task)
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="cae_steps_")
         self.steps = Path(self.folder.name) / "steps"  # all add a byte a step
-        self.steps.touch()
+        self.count(0)
         return self
 
     def __exit__(self, stopped_by, *_):
@@ -193,22 +186,12 @@ class Workers:
 
     def submit(self, key: str, task: Task, data: Mnist):
         """Begins a task, which there must be room for."""
-        future = Future()
         try:
-            if self.limit > 1:
-                future = self._send(_work, task, data, self.steps, code_digests(task))
-            else:
-                with relayed(self.count):
-                    future.set_result(done(task, data))
+            future = self._begun(key, task, data)
         except BrokenProcessPool as error:  # a worker died with nothing to do
+            future = Future()
             future.set_exception(error)
-        self.busy[future] = key
-
-    def count(self, steps: int = 1):
-        """Counts steps that are done."""
-        with open(self.steps, "ab") as file:
-            file.write(bytes(steps))
-        self._show()
+        self.busy[future] = key, task
 
     def ended(self) -> list[tuple[str, Callable[[], Entry]]]:
         """Returns what has ended, after a while: keys, and what gives the result."""
@@ -218,17 +201,33 @@ class Workers:
         if any(isinstance(each.exception(), BrokenProcessPool) for each in ended):
             ended, _ = wait(self.busy)
             self._end_workers(at_once=True)
-        self._show()
-        return [(self.busy.pop(each), each.result) for each in ended]
-
-    def _show(self):
-        steps = min(self.steps.stat().st_size, self.bar.total)  # some are done again
+        steps = min(self._counted(), self.bar.total)  # some are done again
         self.bar.update(steps - self.bar.n)
+        found = [(each, *self.busy.pop(each)) for each in ended]
+        return [(key, partial(self._result, task, each)) for each, key, task in found]
 
-    def _send(self, *work) -> Future:
+    def count(self, steps: int):
+        """Counts steps that are done."""
+        with open(self.steps, "ab") as file:
+            file.write(bytes(steps))
+
+    def _counted(self) -> int:
+        return self.steps.stat().st_size
+
+    def _result(self, task: Task, future: Future) -> Entry:
+        return future.result()
+
+    def _begun(self, key: str, task: Task, data: Mnist) -> Future:
+        if self.workers == 1:
+            future = Future()
+            with relayed(self.bar.update):
+                future.set_result(done(task, data))
+            self.count(task.steps)
+            return future
         with _deaf_to_ctrl_c():
-            self.executor = self.executor or _executor(self.limit)
-            return self.executor.submit(*work)
+            self.executor = self.executor or _executor(self.workers)
+            code = code_digests(task)
+            return self.executor.submit(_work, task, data, self.steps, code)
 
     def _end_workers(self, at_once: bool):
         if self.executor:
