@@ -1,6 +1,5 @@
 """The Sphinx extension does what it says, tried on books of one page and of seven."""
 
-import ast
 import importlib.util
 import os
 import re
@@ -221,15 +220,6 @@ def test_two_builds_at_once_do_each_other_no_harm(small_book):
     assert executions(small_book) == 1
 
 
-def test_a_bad_head_is_said_before_a_page_is_executed(small_book):
-    (small_book / "book" / "index.md").write_text(PAGE.replace("---\n", "---\ncae_alone: yes\n", 1))  # fmt: skip
-    done = build(small_book)
-    assert done.returncode != 0
-    assert "index.md: cae_alone='yes': it must be true" in done.said
-    assert not (small_book / "book" / "executed.txt").exists()
-    assert not list((small_book / "_build").rglob("*.html"))
-
-
 # Pages side by side
 
 
@@ -377,6 +367,7 @@ class Third:
 @pytest.mark.parametrize(
     "names, shown",
     [
+        ("", MODULE.replace('"""About the module."""\n\n', "").replace('    """A class."""\n\n', "").replace('        """Short."""\n', "").replace('    """Has\n    two lines."""\n\n', "").rstrip()),
         ("THREE", "# why it is three\nTHREE = 3  # of them"),
         ("first", '@functools.cache\ndef first(x):\n    # a comment stays\n    return """kept, since it is\n    no docstring"""'),
         ("Second", 'class Second(Exception):\n    """Nothing else."""'),
@@ -386,12 +377,6 @@ class Third:
 )  # fmt: skip
 def test_an_object_is_shown_as_it_stands(extension, names, shown):
     assert extension("source").shown(MODULE, names) == shown
-
-
-def test_a_module_is_shown_whole(extension):
-    code = extension("source").shown(MODULE, "")
-    assert code.startswith("import functools\n\n# why")
-    assert len(ast.parse(code).body) == 5
 
 
 # What decides whether pages are executed again
@@ -439,6 +424,11 @@ def test_a_bad_setting_is_refused_by_name(fingerprint, monkeypatch, name):
     monkeypatch.setenv(f"CAE_{name}", "moon")
     with pytest.raises(ConfigError, match=f"CAE_{name}='moon': it must be "):
         fingerprint()
+
+
+def test_a_bad_head_is_refused_by_name(extension):
+    with pytest.raises(ConfigError, match=r"one\.md: cae_alone='yes': it must be true"):
+        extension("side_by_side").alone("one", "---\ncae_alone: yes\n---\n# One\n")
 
 
 # Where the book and its sources are
