@@ -89,17 +89,13 @@ def _in_a_fork(config: CAEConfig, batches: Sequence[int]) -> list[int]:
 def _growth(config: CAEConfig, batches: Sequence[int]) -> list[int]:
     with one_thread(), torch.no_grad(), keras.device("cpu"):  # no GPU survives a fork
         tiny = CAEConfig(filters=(1,) * len(config.filters), latent_dim=1)
-        build_autoencoder(tiny)(_images(1), training=False)
+        build_autoencoder(tiny)(torch.zeros((1, *IMAGE_SHAPE)), training=False)
         before, growth = _most_memory(), []
         autoencoder = build_autoencoder(config)
         for images in batches:
-            autoencoder(_images(images), training=False)
+            autoencoder(torch.zeros((images, *IMAGE_SHAPE)), training=False)
             growth.append(_most_memory() - before)
     return growth
-
-
-def _images(n: int) -> torch.Tensor:
-    return torch.zeros((n, *IMAGE_SHAPE))
 
 
 def _most_memory() -> int:
