@@ -1,5 +1,6 @@
 """Fair contenders: the same network in Keras, PyTorch and here, loops that learn, and a limit from counted operations."""
 
+import json
 import time
 from pkgutil import resolve_name
 from types import SimpleNamespace
@@ -38,56 +39,42 @@ def only(steps):
     return step
 
 
-class TestNetworks:
-    def as_torch(self, weights):
-        """Returns Keras' weights as PyTorch has them: outputs first, channels before rows and columns."""
-        kernels, biases = list(weights[::2]), list(weights[1::2])
-        kernels[3] = (
-            kernels[3].reshape(4, 4, 64, 32).transpose(3, 2, 0, 1).reshape(32, -1)
-        )
-        kernels[4] = (
-            kernels[4].reshape(32, 4, 4, 64).transpose(3, 1, 2, 0).reshape(-1, 32)
-        )
-        biases[4] = biases[4].reshape(4, 4, 64).transpose(2, 0, 1).ravel()
-        kernels = [k.transpose(3, 2, 0, 1) if k.ndim == 4 else k for k in kernels]
-        return [torch.tensor(w) for pair in zip(kernels, biases, strict=True) for w in pair]  # fmt: skip
+def as_torch(weights):
+    """Returns Keras' weights as PyTorch has them: outputs first, channels before rows and columns."""
+    kernels, biases = list(weights[::2]), list(weights[1::2])
+    kernels[3] = kernels[3].reshape(4, 4, 64, 32).transpose(3, 2, 0, 1).reshape(32, -1)
+    kernels[4] = kernels[4].reshape(32, 4, 4, 64).transpose(3, 1, 2, 0).reshape(-1, 32)
+    biases[4] = biases[4].reshape(4, 4, 64).transpose(2, 0, 1).ravel()
+    kernels = [k.transpose(3, 2, 0, 1) if k.ndim == 4 else k for k in kernels]
+    return [torch.tensor(w) for pair in zip(kernels, biases, strict=True) for w in pair]
 
-    def test_with_the_same_weights_all_three_give_the_same_images(self, mnist):
-        images = to_float(mnist.x_test[:20])
-        ours, stock, plain = build_autoencoder(), stock_autoencoder(), torch_autoencoder()  # fmt: skip
-        rng = np.random.default_rng(0)  # biases too are not 0
-        weights = [rng.normal(0, 0.1, w.shape).astype("f4") for w in ours.get_weights()]
-        ours.set_weights(weights)
-        stock.set_weights(weights)
-        for parameter, weight in zip(plain.parameters(), self.as_torch(weights), strict=True):  # fmt: skip
-            parameter.data = weight
-        expected = ours.predict(images, verbose=0)
-        assert expected.std() > 0.01
-        found = plain(torch.from_numpy(images).movedim(-1, 1)).sigmoid().movedim(1, -1)
-        assert np.allclose(expected, found.detach(), atol=1e-6)
-        assert np.allclose(expected, stock.predict(images, verbose=0), atol=1e-6)
 
-    def test_the_stock_network_has_nothing_of_ours(self):
-        network = stock_autoencoder()
-        modules = {type(part).__module__.split(".")[0] for part in (network, *network.layers)}  # fmt: skip
-        assert modules == {"keras"}
-        assert network.count_params() == build_autoencoder().count_params() == 137_441
-        assert sum(w.numel() for w in torch_autoencoder().parameters()) == 137_441
+def test_with_the_same_weights_all_three_networks_give_the_same_images(mnist):
+    images = to_float(mnist.x_test[:20])
+    ours, stock, plain = build_autoencoder(), stock_autoencoder(), torch_autoencoder()
+    rng = np.random.default_rng(0)  # biases too are not 0
+    weights = [rng.normal(0, 0.1, w.shape).astype("f4") for w in ours.get_weights()]
+    ours.set_weights(weights)
+    stock.set_weights(weights)
+    for parameter, weight in zip(plain.parameters(), as_torch(weights), strict=True):
+        parameter.data = weight
+    expected = ours.predict(images, verbose=0)
+    assert expected.std() > 0.01
+    found = plain(torch.from_numpy(images).movedim(-1, 1)).sigmoid().movedim(1, -1)
+    assert np.allclose(expected, found.detach(), atol=1e-6)
+    assert np.allclose(expected, stock.predict(images, verbose=0), atol=1e-6)
 
 
 class TestLimit:
-    def test_counted_operations_are_those_of_the_formula(self):
-        """Two a multiply-accumulate; forwards, for the weights, for the inputs of all layers but the first."""
-        first = 14**2 * 4**2 * 1 * 32
-        formula = 2 * (3 * cost(CAEConfig())["macs"] - first)
-        assert limit.flops_per_image() == formula
-
     @pytest.mark.parametrize("build", [build_autoencoder, stock_autoencoder])
-    def test_our_step_and_that_of_stock_keras_take_as_many(self, build):
+    def test_counted_operations_are_those_of_the_formula_and_of_a_step_in_keras(self, build):  # fmt: skip
+        """Two a multiply-accumulate; forwards, for the weights, for the inputs of all layers but the first."""
+        formula = 2 * (3 * cost(CAEConfig())["macs"] - 14**2 * 4**2 * 1 * 32)
+        assert limit.flops_per_image() == formula
         network, images = build(), torch.zeros((3, 28, 28, 1))
         with FlopCounterMode(display=False) as counter:
             binary_crossentropy(images, network(images)).backward()
-        assert counter.get_total_flops() == 3 * limit.flops_per_image()
+        assert counter.get_total_flops() == 3 * formula
 
     def test_a_matrix_product_has_two_operations_for_each_of_n_cubed(self, monkeypatch):
         now = iter(range(100))
@@ -132,10 +119,11 @@ class TestContenders:
         x = to_float(digits.x_train)
         assert bce(x, networks[0].predict(x, verbose=0)) < 0.35
 
-    def test_one_thread_is_one_thread(self, digits, monkeypatch):
+    def test_one_thread_is_one_thread(self, digits):
         seen, before = [], torch.get_num_threads()
-        monkeypatch.setattr(contenders, "careful_torch", lambda *_: seen.append(torch.get_num_threads()))  # fmt: skip
-        contenders.careful_torch_one_thread(digits, lambda: None)
+        look = lambda: seen.append(torch.get_num_threads()) or only(1)()  # noqa: E731
+        with pytest.raises(Enough):
+            contenders.CONTENDERS["careful_torch_one_thread"](digits, look)
         assert seen == [1]
         assert torch.get_num_threads() == before
 
@@ -157,6 +145,19 @@ class TestContenders:
         assert np.array_equal(image[0], tiny.x_train[7, :, :, 0] / np.float32(255))
         assert (label, len(images)) == (tiny.y_train[7], 300)
 
-    def test_all_get_whole_batches(self, digits):
-        assert len(digits.x_train) == 256
-        assert len(digits.x_val) == 1
+    def test_a_window_counts_whole_batches_after_the_warm_up(self, digits, monkeypatch, capsys):  # fmt: skip
+        assert (len(digits.x_train), len(digits.x_val)) == (4 * contenders.BATCH, 1)
+        clock = SimpleNamespace(at=0)  # two steps a second; the processor works 3/4
+        clock.perf_counter, clock.process_time = lambda: clock.at / 2, lambda: clock.at * 3 / 8  # fmt: skip
+        monkeypatch.setattr(contenders, "time", clock)
+        window = contenders.window(warm_up=2.5, seconds=4)
+
+        def without_end():
+            while True:
+                next(window)
+                clock.at += 1
+
+        with pytest.raises(SystemExit):
+            without_end()
+        assert clock.at == 5 + 8
+        assert json.loads(capsys.readouterr().out) == [2 * contenders.BATCH, 0.75]
