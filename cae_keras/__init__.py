@@ -73,6 +73,7 @@ from cae_keras.measurements.reader import (
     reader_recipe,
     train_reader,
 )
+from cae_keras.measurements.sharpness import sharpness
 from cae_keras.metrics import (
     bce,
     bce_floor,
@@ -80,7 +81,6 @@ from cae_keras.metrics import (
     mse,
     psnr,
     quality,
-    sharpness,
     ssim,
 )
 from cae_keras.models import (

@@ -28,7 +28,9 @@ TASKS = {
 NETWORKS = {"config.py", "fast.py", "images.py", "models.py", "training.py"}
 READING = NETWORKS | {"measurements/reader.py"}
 MEASURED = READING | {"metrics.py"}
-MEASURED |= {f"measurements/{name}.py" for name in ("measured", "cost", "curves")}
+MEASURED |= {
+    f"measurements/{name}.py" for name in ("measured", "cost", "curves", "sharpness")
+}
 ALL = ("keras", "torch", "numpy", "scipy", "scikit-image")
 DECIDING = {  # of the data, of the code, and of the packages
     "run": ({"x_train", "x_val"}, NETWORKS, ALL[:2]),

@@ -10,6 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from cae_keras import metrics
 from cae_keras.measurements.baselines import mean_image
+from cae_keras.measurements.sharpness import sharpness
 from cae_keras.metrics import (
     bce,
     bce_floor,
@@ -17,7 +18,6 @@ from cae_keras.metrics import (
     mse,
     psnr,
     quality,
-    sharpness,
     ssim,
 )
 

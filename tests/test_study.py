@@ -9,7 +9,8 @@ from cae_keras import CAEConfig, Preset, Recipe, config, experiments
 from cae_keras.experiments import Experiment, configurations
 from cae_keras.measurements.cost import cost
 from cae_keras.measurements.reader import reader_recipe
-from cae_keras.metrics import quality, sharpness
+from cae_keras.measurements.sharpness import sharpness
+from cae_keras.metrics import quality
 from cae_keras.study import study
 from cae_keras.study.report import report
 from cae_keras.study.store import Store

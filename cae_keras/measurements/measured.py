@@ -6,7 +6,8 @@ from cae_keras.images import to_float
 from cae_keras.measurements.cost import cost
 from cae_keras.measurements.curves import last_gain, roughness
 from cae_keras.measurements.reader import Reader
-from cae_keras.metrics import bce_floor, quality, sharpness
+from cae_keras.measurements.sharpness import sharpness
+from cae_keras.metrics import bce_floor, quality
 from cae_keras.training import Run, one_thread
 
 
