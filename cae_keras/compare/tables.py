@@ -103,7 +103,8 @@ def _written(cell, form: str) -> str:
 
 
 def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.fill(line, WIDEST) for line in text.splitlines())
+    lines = text.splitlines()
+    return "\n".join(textwrap.fill(x, WIDEST, break_on_hyphens=False) for x in lines)
 
 
 def _as_html(text: str) -> str:
