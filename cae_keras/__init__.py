@@ -23,7 +23,7 @@ from cae_keras.compare.additivity import (
     predicted_changes,
     whether_it_adds_up,
 )
-from cae_keras.compare.claims import CLAIMS, judge_claims
+from cae_keras.compare.claims import judge_claims
 from cae_keras.compare.comparison import QUANTITIES, change, effects
 from cae_keras.compare.front import (
     QUALITY_FLOOR,
@@ -35,7 +35,6 @@ from cae_keras.compare.front import (
     quality_floor_table,
 )
 from cae_keras.compare.statistics import (
-    Interval,
     as_percent,
     interval,
     judge,
@@ -44,45 +43,25 @@ from cae_keras.compare.statistics import (
 )
 from cae_keras.compare.tables import Table, differences, medians, summary
 from cae_keras.compare.text import PERCENT, TIMES, as_text
-from cae_keras.config import CAEConfig, Preset, Recipe, get_preset
-from cae_keras.data import DataError, Mnist, first_of_each_class, load_idx, load_mnist
+from cae_keras.config import CAEConfig, Recipe, get_preset
+from cae_keras.data import first_of_each_class, load_idx, load_mnist
 from cae_keras.deploy.benchmark import benchmark
-from cae_keras.deploy.export import (
-    load_onnx,
-    quantise_weights,
-    save_int8,
-    save_onnx,
-)
+from cae_keras.deploy.export import load_onnx, save_int8, save_onnx
 from cae_keras.deploy.latency import latency
 from cae_keras.deploy.machine import machine
-from cae_keras.deploy.memory import peak_memory, saved_bytes
-from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment, configurations
+from cae_keras.deploy.memory import saved_bytes
+from cae_keras.experiments import EXPERIMENTS
 from cae_keras.images import to_float
-from cae_keras.measurements.baselines import PCA, fit_pca, mean_image
+from cae_keras.measurements.baselines import fit_pca, mean_image
 from cae_keras.measurements.batch_norm import (
     batch_coupling,
     fold_batch_norm,
     reconstruct_among,
 )
 from cae_keras.measurements.cost import cost
-from cae_keras.measurements.curves import last_gain, roughness
 from cae_keras.measurements.probes import dead_units, quantise, receptive_field
-from cae_keras.measurements.reader import (
-    Reader,
-    build_reader,
-    reader_recipe,
-    train_reader,
-)
 from cae_keras.measurements.sharpness import sharpness
-from cae_keras.metrics import (
-    bce,
-    bce_floor,
-    excess_bce,
-    mse,
-    psnr,
-    quality,
-    ssim,
-)
+from cae_keras.metrics import bce, bce_floor, excess_bce, mse, quality
 from cae_keras.models import (
     build_autoencoder,
     build_decoder,
@@ -91,24 +70,20 @@ from cae_keras.models import (
 )
 from cae_keras.study.provenance import provenance
 from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
-from cae_keras.training import Run, one_cycle, train
+from cae_keras.training import one_cycle
 
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
-    "BEYOND", "build_autoencoder", "build_decoder", "build_encoder", "build_reader",
-    "CAEConfig", "change", "choose", "CLAIMS", "configurations",
-    "cost", "DataError", "dead_units", "differences", "dominators", "effects",
-    "excess_bce", "Experiment", "EXPERIMENTS", "first_of_each_class", "fit_pca",
-    "QUALITY_FLOOR", "quality_floor_table", "fold_batch_norm", "get_preset", "Interval", "interval",
-    "is_trained", "judge", "judge_claims", "kernel_size", "last_gain", "latency",
-    "load_idx", "load_mnist", "load_onnx", "load_or_train_reader", "machine",
-    "mean_image", "measure", "QUANTITIES", "medians", "meets_quality_floor", "missed_by", "Mnist",
-    "mse", "one_cycle", "PCA", "pca_errors", "peak_memory", "PERCENT",
-    "predicted_changes", "Preset", "provenance", "psnr",
-    "quality", "quantise", "quantise_weights", "Reader", "reader_recipe",
-    "receptive_field", "Recipe", "reconstruct_among",
-    "relative_change", "roughness", "RULE", "Run", "run", "save_int8", "save_onnx",
-    "saved_bytes", "sharpness", "smallest_detectable", "ssim",
-    "summary", "Table", "TIMES", "to_float", "train", "train_reader",
-    "whether_it_adds_up",
+    "build_autoencoder", "build_decoder", "build_encoder", "CAEConfig", "change",
+    "choose", "cost", "dead_units", "differences", "dominators", "effects",
+    "excess_bce", "EXPERIMENTS", "first_of_each_class", "fit_pca",
+    "fold_batch_norm", "get_preset", "interval", "is_trained", "judge",
+    "judge_claims", "kernel_size", "latency", "load_idx", "load_mnist", "load_onnx",
+    "load_or_train_reader", "machine", "mean_image", "measure", "medians",
+    "meets_quality_floor", "missed_by", "mse", "one_cycle", "pca_errors", "PERCENT",
+    "predicted_changes", "provenance", "quality", "QUALITY_FLOOR",
+    "quality_floor_table", "quantise", "QUANTITIES", "receptive_field", "Recipe",
+    "reconstruct_among", "relative_change", "RULE", "run", "save_int8", "save_onnx",
+    "saved_bytes", "sharpness", "smallest_detectable", "summary", "Table", "TIMES",
+    "to_float", "whether_it_adds_up",
 ]  # fmt: skip

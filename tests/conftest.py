@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import requests
 
-from cae_keras import Mnist, fit_pca, load_mnist
+from cae_keras import fit_pca, load_mnist
+from cae_keras.data import Mnist
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

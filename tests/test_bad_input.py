@@ -22,9 +22,12 @@ from cae_keras.data import Mnist, load_idx
 from cae_keras.deploy.export import quantise_weights
 from cae_keras.deploy.lab import Lab
 from cae_keras.deploy.memory import peak_memory
-from cae_keras.experiments import Experiment
+from cae_keras.experiments import Experiment, configurations
+from cae_keras.measurements.baselines import PCA
+from cae_keras.measurements.curves import last_gain, roughness
 from cae_keras.measurements.reader import Reader, build_reader, train_reader
-from cae_keras.training import Run
+from cae_keras.metrics import psnr, ssim
+from cae_keras.training import Run, train
 
 NAN, INF = math.nan, math.inf
 X = np.random.default_rng(0).random((12, 28, 28, 1)).astype("float32")
@@ -37,7 +40,7 @@ FEW = Recipe(images=5)
 RESULTS = {"baseline": {"mse": [1.0, 2.0]}, "wide": {"mse": [1.0, 2.0]}}
 FINE = {"a": {"read": [1.0], "ssim": [1.0], "mse": [0.0]}}
 RUN = Run.untrained(CONFIG, Recipe(batch_size=8))
-PCA = cae.PCA(np.zeros(784), np.eye(784))
+FITTED = PCA(np.zeros(784), np.eye(784))
 READER = Reader(FEW, 0, {}, tuple(build_reader().get_weights()))
 SIZE = "expected shape=(None, 28, 28, 1)"  # in the words of Keras
 IMAGES = "it must be (n, height, width, 1)"
@@ -50,17 +53,17 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.bce_floor(X + 1), "x ranges from 1", "floats must lie in [0, 1]"),
     (lambda: cae.excess_bce(X, -X), "x_hat ranges from -", "in [0, 1]"),
     (lambda: cae.mse(X, X[:2]), "x_hat (2, 28, 28, 1)", "must be the same"),
-    (lambda: cae.psnr(X, X.astype(int)), "x_hat has dtype int64", "must be uint8"),
-    (lambda: cae.ssim(X[:, :5], X[:, :5]), "(12, 5, 28, 1)", "at least 11 × 11"),
+    (lambda: psnr(X, X.astype(int)), "x_hat has dtype int64", "must be uint8"),
+    (lambda: ssim(X[:, :5], X[:, :5]), "(12, 5, 28, 1)", "at least 11 × 11"),
     (lambda: cae.sharpness(SMALL[:, :2], SMALL[:, :2]), "(12, 2, 8, 1)", "at least 3"),
     (lambda: cae.sharpness(0 * X, X), "x has no edges", "must not be 0"),
     (lambda: cae.quality(X, X * NAN), "ranges from nan", "in [0, 1]"),
     (lambda: cae.mean_image(X[:0]), "x_train has shape (0, 28, 28, 1)", IMAGES),
     (lambda: cae.fit_pca(X[0]), "x_train has shape (28, 28, 1)", IMAGES),
-    *((lambda k=k: PCA.encode(X, k), f"k={k!r}", "an integer from 0 to 784") for k in (-1, 785)),
-    (lambda: PCA.reconstruct(X, 2.0), "k=2.0", "an integer from 0 to 784"),
-    (lambda: PCA.encode(SMALL, 2), "x has 64 pixels", "must be 784"),
-    (lambda: cae.pca_errors(PCA, X, {"a": CAEConfig(latent_dim=500)}), "k=1000", "784"),
+    *((lambda k=k: FITTED.encode(X, k), f"k={k!r}", "an integer from 0 to 784") for k in (-1, 785)),
+    (lambda: FITTED.reconstruct(X, 2.0), "k=2.0", "an integer from 0 to 784"),
+    (lambda: FITTED.encode(SMALL, 2), "x has 64 pixels", "must be 784"),
+    (lambda: cae.pca_errors(FITTED, X, {"a": CAEConfig(latent_dim=500)}), "k=1000", "784"),
     # networks, and looks inside
     (lambda: RUN.encode(X[0]), "(28, 28, 1)", IMAGES),
     (lambda: RUN.encode(SMALL), "images has shape (12, 8, 8, 1)", "(n, 28, 28, 1)"),
@@ -98,16 +101,16 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: Mnist(PIXELS, LABELS[:3], *[PIXELS, LABELS] * 2), "(3,)", "uint8 (12,)"),
     (lambda: Mnist(PIXELS, LABELS + 1, *[PIXELS, LABELS] * 2), "has 10", "0 to 9"),
     # training, and the study
-    *((lambda n=n: cae.train(CONFIG, FEW, n, DATA), f"seed={n!r}", "an integer from 0 to 2**32 - 1") for n in (-1, 1.5, True, "1")),
-    (lambda: cae.train(CONFIG, Recipe(), 0, DATA), "images=55000", "only 12"),
+    *((lambda n=n: train(CONFIG, FEW, n, DATA), f"seed={n!r}", "an integer from 0 to 2**32 - 1") for n in (-1, 1.5, True, "1")),
+    (lambda: train(CONFIG, Recipe(), 0, DATA), "images=55000", "only 12"),
     (lambda: train_reader(FEW, 2**32, DATA), "seed=4294967296", "integer from 0"),
     (lambda: cae.measure({}, DATA, READER, split="val"), "split='val'", "one of 'test', 'validation'"),
     (lambda: cae.load_or_train_reader(FEW, -1, DATA), "seed=-1", "integer from 0"),
-    (lambda: cae.configurations("dep"), "experiment='dep'", "one of 'baseline', "),
-    (lambda: cae.configurations(3), "experiment=3", "must be one of"),
-    (lambda: cae.configurations({"a": 3}), "a=3", "must be a CAEConfig"),
-    (lambda: cae.configurations({"a": (CONFIG, 3)}), "a=(CAEConfig", "and a Recipe"),
-    (lambda: cae.configurations("depth", {"baseline": CONFIG}), "baseline=", "that name"),
+    (lambda: configurations("dep"), "experiment='dep'", "one of 'baseline', "),
+    (lambda: configurations(3), "experiment=3", "must be one of"),
+    (lambda: configurations({"a": 3}), "a=3", "must be a CAEConfig"),
+    (lambda: configurations({"a": (CONFIG, 3)}), "a=(CAEConfig", "and a Recipe"),
+    (lambda: configurations("depth", {"baseline": CONFIG}), "baseline=", "that name"),
     (lambda: Experiment("a", "b", "c?", {}), "variants={}", "at least one"),
     (lambda: cae.run("depht", data=DATA), "experiment='depht'", "must be one of"),
     *((lambda n=n: cae.run({"a": CONFIG}, recipe=FEW, seeds=n, data=DATA), f"seeds={n!r}", SEEDS) for n in (3, [], [1, 1])),
@@ -134,11 +137,11 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.smallest_detectable(1.0, 3, level=0), "level=0", "in (0, 1)"),
     (lambda: cae.smallest_detectable(1.0, 3, power=0.01), "power=0.01", "in (0.05, 1)"),
     (lambda: cae.smallest_detectable(1.0, 3, power=1), "power=1", "in (0.05, 1)"),
-    (lambda: cae.roughness([1.0, 2.0], 0.0), "shape (2,)", "at least 3"),
-    (lambda: cae.roughness([1.0, 2.0, NAN], 0.0), "losses has nan", "must be finite"),
-    (lambda: cae.roughness([1.0, 2.0, 3.0], NAN), "nan", "above the floor"),
-    (lambda: cae.last_gain([1.0], 0.0), "shape (1,)", "at least 2"),
-    (lambda: cae.last_gain([1.0, 2.0], 3.0), "losses has 1", "above the floor, 3"),
+    (lambda: roughness([1.0, 2.0], 0.0), "shape (2,)", "at least 3"),
+    (lambda: roughness([1.0, 2.0, NAN], 0.0), "losses has nan", "must be finite"),
+    (lambda: roughness([1.0, 2.0, 3.0], NAN), "nan", "above the floor"),
+    (lambda: last_gain([1.0], 0.0), "shape (1,)", "at least 2"),
+    (lambda: last_gain([1.0, 2.0], 3.0), "losses has 1", "above the floor, 3"),
     # results, tables, verdicts
     (lambda: cae.change(RESULTS, "mes", "wide"), "measure='mes'", "have 'mse'"),
     (lambda: cae.change(RESULTS, "mse", "wid"), "configuration='wid'", "'baseline', 'wide'"),

@@ -12,10 +12,11 @@ import pytest
 import torch
 from fake_tasks import alive, gone
 
-from cae_keras import CAEConfig, Recipe, __main__, bce, load_mnist, train
+from cae_keras import CAEConfig, Recipe, __main__, bce, load_mnist
 from cae_keras.__main__ import main
 from cae_keras.bench import quality, results, speed, text
 from cae_keras.bench.apart import Apart
+from cae_keras.training import train
 
 QUIET = [99.0, 100.0, 101.0]
 NAMES = list(speed.CONTENDERS)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae_keras import CAEConfig, Preset, Recipe, __main__, config
+from cae_keras import CAEConfig, Recipe, __main__, config
 from cae_keras.__main__ import main
+from cae_keras.config import Preset
 from cae_keras.experiments import EXPERIMENTS, Experiment
 from cae_keras.study import readme, study
 from cae_keras.study.store import Store

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Preset, Recipe, config
-from cae_keras.config import ROOT
+from cae_keras import CAEConfig, Recipe, config
+from cae_keras.config import ROOT, Preset
 from cae_keras.study import study
 from cae_keras.study.keys import PACKAGE, task_key
 from cae_keras.study.report import report

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cae_keras import CAEConfig, Preset, Recipe, __main__, config, experiments
+from cae_keras import CAEConfig, Recipe, __main__, config, experiments
 from cae_keras.__main__ import main
 from cae_keras.compare.front import pca_errors
+from cae_keras.config import Preset
 from cae_keras.experiments import Experiment
 from cae_keras.study.study import measure
 

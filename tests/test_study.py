@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Preset, Recipe, config, experiments
+from cae_keras import CAEConfig, Recipe, config, experiments
+from cae_keras.config import Preset
 from cae_keras.experiments import Experiment, configurations
 from cae_keras.measurements.cost import cost
 from cae_keras.measurements.reader import reader_recipe

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cae_keras import CAEConfig, Interval, fit_pca, mse
+from cae_keras import CAEConfig, fit_pca, mse
 from cae_keras.compare.additivity import (
     missed_by,
     predicted_changes,
@@ -18,7 +18,7 @@ from cae_keras.compare.front import (
     pca_errors,
     quality_floor_table,
 )
-from cae_keras.compare.statistics import interval
+from cae_keras.compare.statistics import Interval, interval
 from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.measurements.cost import cost
 

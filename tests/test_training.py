@@ -22,7 +22,9 @@ TRAIN_ELSEWHERE = """
 import sys
 import numpy as np
 import torch
-from cae_keras import CAEConfig, Mnist, Recipe, train
+from cae_keras import CAEConfig, Recipe
+from cae_keras.data import Mnist
+from cae_keras.training import train
 
 torch.set_num_threads(2)
 config = CAEConfig(filters=(8, 16), latent_dim=8, batch_norm=True)
