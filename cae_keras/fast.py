@@ -131,6 +131,9 @@ def chain(model: keras.Model) -> list[tuple]:
 
 def _checked(model):
     """Yields the layers of a model, and of the models in it, in their order."""
+    nodes = (layer.get("inbound_nodes", ()) for layer in model.get_config()["layers"])
+    if len(model.outputs) > 1 or any(len(calls) > 1 for calls in nodes):
+        raise ValueError(f"model {model.name!r} has branches: it must be a chain")
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _checked(layer)

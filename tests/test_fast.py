@@ -223,3 +223,14 @@ def test_what_it_does_not_compute_is_refused(layer, side, named, rule):
             use(model, torch.ones(1, *inputs.shape[1:]))
         assert named in str(error.value)
         assert rule in str(error.value).split("must be")[1]
+
+
+@pytest.mark.parametrize("branches", ["two outputs", "a layer that comes twice"])
+def test_what_is_no_chain_is_refused(branches):
+    inputs, relu = keras.Input((5,)), layers.ReLU()
+    x = layers.Dense(5)(relu(inputs))
+    outputs = [x, layers.Dense(2)(x)] if branches == "two outputs" else relu(x)
+    with pytest.raises(
+        ValueError, match="model 'net' has branches: it must be a chain"
+    ):
+        forward(keras.Model(inputs, outputs, name="net"), torch.ones(1, 5))
