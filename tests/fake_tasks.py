@@ -65,7 +65,7 @@ class Fake:
         return Entry({"name": self.name}, (np.arange(3.0),))
 
     def _wait(self):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while len(list((self.folder / "runs").glob("*.npz"))) < self.after:
             if time.monotonic() > end:
                 raise TimeoutError(self.name)

@@ -349,7 +349,7 @@ class TestTheCallerIsStopped:
         if how == "SIGINT":
             os.killpg(process.pid, signal.SIGINT)
         process.send_signal(getattr(signal, how))
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == code
         if how == "SIGINT":
             assert err == ""
