@@ -14,9 +14,6 @@ BLOCK = 5_000  # images at a time, to save memory
 def mean_image(x_train: np.ndarray) -> np.ndarray:
     """Returns the mean image: the best reconstruction that ignores its input.
 
-    Output shape:
-        `(height, width, 1)`, float32.
-
     Example:
         >>> mean_image(np.ones((3, 28, 28, 1))).shape
         (28, 28, 1)
@@ -31,14 +28,10 @@ class PCA:
 
     Of all linear codes with k numbers, the first k components have the least mean
     squared error (Eckart & Young 1936, doi:10.1007/BF02288367).
-
-    Args:
-        mean: The mean image, flat: `(pixels,)`.
-        components: Orthonormal rows, the most important first: `(pixels, pixels)`.
     """
 
-    mean: np.ndarray
-    components: np.ndarray
+    mean: np.ndarray  # of the images, flat: (pixels,)
+    components: np.ndarray  # orthonormal rows, the most important first
 
     def encode(self, x: np.ndarray, k: int) -> np.ndarray:
         """Returns the first `k` coordinates of each image, `(n, k)`, float32."""
@@ -52,13 +45,7 @@ class PCA:
     def reconstruct(self, x: np.ndarray, k: int, clip: bool = True) -> np.ndarray:
         """Returns images as their first `k` components give them back.
 
-        Args:
-            x: Images, `(n, height, width, 1)`.
-            k: Number of components.
-            clip: Whether pixels are clipped to [0, 1], which a linear code leaves.
-
-        Raises:
-            ValueError: If `k` is no integer from 0 to the number of pixels.
+        A linear code leaves [0, 1]; `clip` brings its pixels back.
         """
         flat = self.encode(x, k) @ self._first(k) + self.mean.astype(np.float32)
         return (np.clip(flat, 0, 1) if clip else flat).reshape(np.shape(x))
@@ -74,12 +61,6 @@ class PCA:
 
 def fit_pca(x_train: np.ndarray) -> PCA:
     """Fits PCA to images, by the eigenvectors of their covariance.
-
-    Args:
-        x_train: Images, `(n, height, width, 1)`.
-
-    Returns:
-        A `PCA`.
 
     Example:
         >>> fit_pca(np.random.default_rng(0).random((50, 4, 4, 1))).components.shape

@@ -29,11 +29,9 @@ def reconstruct_among(
     that batch. Nothing is learnt here: weights and moving statistics stay as they are.
 
     Args:
-        run: The trained network.
         images: The few images to watch, `(n, 28, 28, 1)`.
         mates: Where their company is drawn from, `(m, 28, 28, 1)`, at least a batch.
         batches: How many companies; all images meet the same ones.
-        training: Whether in training mode, else in inference mode.
         seed: It decides who the mates are.
 
     Output shape:
@@ -72,20 +70,14 @@ def batch_coupling(
     """Returns how much the reconstruction of an image depends on its batch-mates.
 
     Args:
-        run: The trained network.
-        images: The few images to watch, `(n, 28, 28, 1)`.
-        mates: Where their company is drawn from, `(m, 28, 28, 1)`.
-        batches: How many companies, at least 2.
-        seed: It decides who the mates are.
+        run, images, mates, batches, seed: As `reconstruct_among` takes them; at least
+            two batches.
 
     Returns:
         For the modes `training` and `inference`: the standard deviation of a pixel over
         the batches (root mean square over pixels and images), where 1 is the distance
         from black to white. Without batch normalisation, and in inference mode, it is 0
         but for rounding.
-
-    Raises:
-        ValueError: If there are fewer than two batches, or too few mates for one.
 
     References:
         Ioffe & Szegedy, Batch Normalization (2015), arXiv:1502.03167, section 3.4: "no
@@ -117,11 +109,7 @@ def fold_batch_norm(run: Run) -> keras.Model:
     a = γ / √(variance + ε) and b = β − a · mean. The convolution before it can do that
     too: its kernel is multiplied by a, its bias becomes a · bias + b.
 
-    Args:
-        run: The trained network; without batch normalisation it is copied as it is.
-
-    Returns:
-        A `keras.Model` named `autoencoder`, as `build_autoencoder` makes it.
+    Without batch normalisation the network is copied as it is.
 
     References:
         Jacob et al., Quantization and Training of Neural Networks for Efficient

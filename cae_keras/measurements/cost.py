@@ -12,9 +12,6 @@ from cae_keras.models import build_autoencoder
 def cost(config: CAEConfig) -> dict[str, int]:
     """Returns what a configuration costs; training changes none of it.
 
-    Args:
-        config: The network.
-
     Returns:
         `parameters`, those that training changes; `all_parameters`, with the moving
         statistics of batch normalisation; `macs`, the multiply-accumulates of one image

@@ -14,21 +14,9 @@ from cae_keras.training import Run, one_thread
 def measure_run(
     run: Run, reader: Reader, x: np.ndarray, y: np.ndarray, x_val: np.ndarray
 ) -> dict[str, float]:
-    """Measures a run on images that it was not trained on, on one torch thread.
+    """Measures a run on images and their labels, as `measure` lists it, on one thread.
 
-    Args:
-        run: The trained network.
-        reader: The classifier that reads its reconstructions.
-        x: Images, `(n, 28, 28, 1)`.
-        y: Their labels, `(n,)`.
-        x_val: The images that the run was validated on; their floor is that of its
-            curve.
-
-    Returns:
-        What `cae_keras.study.study.measure` lists.
-
-    Raises:
-        ValueError: If the run has diverged, or had fewer than three epochs.
+    The floor of its curve is that of the images it was validated on.
     """
     with one_thread():
         x = to_float(x)

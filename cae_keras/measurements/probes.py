@@ -18,17 +18,11 @@ BLOCK = 500  # images at a time: their feature maps take far more memory than th
 
 
 class ReceptiveField(NamedTuple):
-    """The square of pixels that one unit of a layer sees.
-
-    Args:
-        layer: Name of the layer.
-        side: Side of the square, in pixels; it may reach beyond the image.
-        jump: Distance between the squares of two neighbouring units, in pixels.
-    """
+    """The square of pixels that one unit of a layer sees."""
 
     layer: str
-    side: int
-    jump: int
+    side: int  # in pixels; the square may reach beyond the image
+    jump: int  # from the square of one unit to that of the next, in pixels
 
 
 def receptive_field(config: CAEConfig) -> tuple[ReceptiveField, ...]:
@@ -36,13 +30,7 @@ def receptive_field(config: CAEConfig) -> tuple[ReceptiveField, ...]:
 
     A kernel of size k, on a map whose units lie j pixels apart, adds k − 1 of these
     steps to the side: r ← r + (k − 1) j. Its stride s sets the units further apart:
-    j ← j s.
-
-    Args:
-        config: The network.
-
-    Returns:
-        One `ReceptiveField` a layer, from the image inwards.
+    j ← j s. The fields come from the image inwards.
 
     References:
         Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural
@@ -69,8 +57,7 @@ def dead_units(run: Run, images: np.ndarray) -> dict[str, tuple[int, int]]:
     still works and learns, as a linear one.
 
     Args:
-        run: The trained network.
-        images: Images, `(n, 28, 28, 1)`. More of them find fewer dead filters.
+        images: `(n, 28, 28, 1)`. More of them find fewer dead filters.
 
     Returns:
         For each ReLU or Leaky ReLU, encoder first, by the name of the layer: how many
@@ -108,9 +95,6 @@ def quantise(latents: np.ndarray, bits: int) -> np.ndarray:
     Args:
         latents: `(n, latent_dim)`.
         bits: Bits for each latent, 1 to 16.
-
-    Output shape:
-        The same, float32.
 
     Raises:
         ValueError: If `bits` or the latents' shape is another, or one is not finite.

@@ -20,20 +20,12 @@ from cae_keras.training import BATCH, check_run, fit, one_thread
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """A trained reader: what was asked, and what came of it.
-
-    Args:
-        recipe: Its budget.
-        seed: The random seed.
-        history: One value an epoch of `loss` and `val_loss`: cross-entropy of the
-            labels, in nats.
-        weights: In the order of `model.get_weights()`.
-    """
+    """A trained reader: what was asked, and what came of it."""
 
     recipe: Recipe
     seed: int
-    history: dict[str, tuple[float, ...]]
-    weights: tuple[np.ndarray, ...]
+    history: dict[str, tuple[float, ...]]  # of the labels' cross-entropy, in nats
+    weights: tuple[np.ndarray, ...]  # in the order of `model.get_weights()`
 
     @cached_property
     def model(self) -> keras.Model:
@@ -50,11 +42,7 @@ class Reader:
         return probabilities.argmax(axis=1).astype(np.uint8)
 
     def share_right(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Returns the share of images which are read as their label says.
-
-        Raises:
-            ValueError: If there are not as many labels as images.
-        """
+        """Returns the share of images which are read as their label says."""
         labels = np.asarray(labels)
         if labels.shape != (len(images),):
             raise ValueError(
@@ -70,25 +58,9 @@ class Reader:
 def build_reader() -> keras.Model:
     """Builds the reader: three strided convolutions, and two dense layers.
 
-    Dropout keeps it from leaning on few pixels.
-
-    Input shape:
-        `(n, 28, 28, 1)`, float32 in [0, 1].
-
-    Output shape:
-        `(n, 10)`, the probability of each digit, from a softmax.
-
-    Returns:
-        A `keras.Model` named `reader`.
-
-    References:
-        LeCun et al., Gradient-based learning applied to document recognition (1998),
-        doi:10.1109/5.726791; Springenberg et al., Striving for Simplicity (2015),
-        arXiv:1412.6806, for strides instead of pooling
-
-    Example:
-        >>> build_reader().output_shape
-        (None, 10)
+    After LeCun et al. (1998), doi:10.1109/5.726791, with strides instead of pooling
+    (Springenberg et al., 2015, arXiv:1412.6806). Dropout keeps it from leaning on few
+    pixels.
     """
     images = keras.Input(IMAGE_SHAPE, name="images")
     x = images
@@ -105,34 +77,14 @@ def build_reader() -> keras.Model:
 
 
 def reader_recipe(recipe: Recipe) -> Recipe:
-    """Returns the budget of a build's reader: the same images, at most three epochs.
-
-    Args:
-        recipe: The budget of the autoencoders.
-
-    Example:
-        >>> reader_recipe(Recipe(images=10_000)).epochs
-        3
-    """
+    """Returns the budget of a build's reader: the same images, at most three epochs."""
     return Recipe(images=recipe.images, epochs=min(3, recipe.epochs))
 
 
 def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
     """Trains the reader on original images and their labels, on one torch thread.
 
-    Args:
-        recipe: Its budget, as `reader_recipe` gives it.
-        seed: A non-negative integer; it decides the first weights, the order of the
-            images and what is dropped out.
-        data: Where images and labels come from. The first `recipe.images` of `x_train`
-            are trained on, all of `x_val` validated on; `x_test` is not looked at.
-
-    Returns:
-        A `Reader`.
-
-    Raises:
-        ValueError: If the seed is no non-negative integer, or there are fewer images
-            than the recipe asks for.
+    The test images are not looked at.
     """
     check_run(recipe, seed, data)
     x = to_float(data.x_train[: recipe.images], "x_train")
