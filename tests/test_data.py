@@ -43,6 +43,16 @@ mnist = load_mnist(folder / "tfds")
 """
 
 
+def damage_of(content):
+    altered = bytearray(content)
+    altered[len(content) // 2] ^= 0x80
+    return {
+        "truncated": content[: len(content) // 2],
+        "altered": altered,
+        "emptied": b"",
+    }
+
+
 def all_of(mnist):
     return fingerprint(*vars(mnist).values())
 
@@ -114,13 +124,6 @@ class TestContent:
             with pytest.raises(ValueError, match="read-only"):
                 found[0] = 0
 
-    def test_digits_are_as_often_as_published(self, mnist):
-        labels = np.concatenate([mnist.y_train, mnist.y_val])
-        train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-        test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-        assert np.bincount(labels).tolist() == train
-        assert np.bincount(mnist.y_test).tolist() == test
-
     def test_a_quick_build_holds_out_every_fourth(self, mnist, monkeypatch):
         monkeypatch.setenv("CAE_PRESET", "quick")
         quick = load_mnist()
@@ -129,10 +132,10 @@ class TestContent:
                 all_of_them = getattr(mnist, array)
                 assert np.array_equal(getattr(quick, array), all_of_them[::every])
 
-    def test_first_of_each_class(self, mnist):
-        labels = mnist.y_test.tolist()
-        expected = [labels.index(digit) for digit in range(10)]
-        assert first_of_each_class(mnist.y_test).tolist() == expected
+
+def test_first_of_each_class(mnist):
+    expected = [mnist.y_test.tolist().index(digit) for digit in range(10)]
+    assert first_of_each_class(mnist.y_test).tolist() == expected
 
 
 GOOD = {"x": np.zeros((4, 28, 28, 1), np.uint8), "y": np.zeros(4, np.uint8)}
@@ -168,9 +171,8 @@ class TestFreshFolder:
     def test_tensorflow_is_never_imported(self, tensorflow_trap, start_python):
         trace = tensorflow_trap / "tensorflow" / "trace"
         assert not trace.exists(), trace.read_text()
-        start_python("import tensorflow", before_all=tensorflow_trap).communicate(
-            timeout=60
-        )
+        process = start_python("import tensorflow", before_all=tensorflow_trap)
+        process.communicate(timeout=60)
         assert trace.exists()  # the trap works
         trace.unlink()
 
@@ -205,23 +207,14 @@ class TestPreparedFolder:
     @pytest.mark.parametrize("file", [TRAIN, TEST, INFO])
     @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied", "deleted"])
     def test_a_damaged_file_is_named_and_its_folder_removed(self, copy, file, damage):
-        content = bytearray((copy / file).read_bytes())
-        content[len(content) // 2] ^= 0x80
-        kept = {
-            "truncated": content[: len(content) // 2],
-            "altered": content,
-            "emptied": b"",
-        }
-        if damage == "deleted":
-            (copy / file).unlink()
-        else:
-            (copy / file).write_bytes(kept[damage])
+        damaged = damage_of((copy / file).read_bytes())
+        (copy / file).unlink()
+        if damage != "deleted":
+            (copy / file).write_bytes(damaged[damage])
         with pytest.raises(DataError, match="is damaged") as error:
             load_mnist(copy)
-        named = (
-            PREPARED if (file, damage) == (INFO, "deleted") else file
-        )  # without it, TFDS knows no splits
-        assert str(copy / named) in str(error.value)
+        no_info = (file, damage) == (INFO, "deleted")  # then TFDS knows no splits
+        assert str(copy / (PREPARED if no_info else file)) in str(error.value)
         assert not (copy / PREPARED).exists()
 
     @pytest.mark.parametrize("error", [MemoryError("full"), PermissionError("closed")])
@@ -267,16 +260,10 @@ class TestEmbeddedFiles:
     def test_a_damaged_file_is_named_and_nothing_is_prepared(
         self, embedded, tmp_path, name, damage
     ):
-        content = bytearray((embedded / name).read_bytes())
-        content[len(content) // 2] ^= 0x80
         kind = name.partition("-")[2]  # of the other split, with a sound header
         (other,) = (o for o in MD5 if o.endswith(kind) and o != name)
-        damaged = {
-            "truncated": content[: len(content) // 2],
-            "altered": content,
-            "emptied": b"",
-            "swapped": (embedded / other).read_bytes(),
-        }
+        damaged = damage_of((embedded / name).read_bytes())
+        damaged["swapped"] = (embedded / other).read_bytes()
         (embedded / name).write_bytes(damaged[damage])
         with pytest.raises(DataError, match="damaged") as error:
             load_mnist(tmp_path / "tfds")
@@ -317,16 +304,11 @@ class TestDownload:
         network()
         assert all_of(load_mnist(tmp_path / "tfds")) == all_of(mnist)
 
-    @pytest.mark.parametrize("status", [403, 404])
-    def test_a_server_that_refuses_is_a_data_error(self, network, tmp_path, status):
-        network(status)
-        with pytest.raises(DataError, match=str(status)):
-            load_mnist(tmp_path / "tfds")
-        assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
-
-    @pytest.mark.usefixtures("network")
-    def test_a_network_that_is_down_is_a_data_error(self, tmp_path):
-        with pytest.raises(DataError, match="the network is down"):
+    @pytest.mark.parametrize("status", [404, None])
+    def test_a_network_that_fails_is_a_data_error(self, network, tmp_path, status):
+        if status:
+            network(status)
+        with pytest.raises(DataError, match=str(status or "the network is down")):
             load_mnist(tmp_path / "tfds")
         assert not list((tmp_path / "tfds").glob("mnist_idx/*"))
 
@@ -340,15 +322,13 @@ def idx(array, dimensions=None):
 
 @pytest.fixture
 def clothes(tmp_path):
-    """A folder of 5,003 + 7 images which are no digits."""
-    rng, arrays = np.random.default_rng(0), {}
-    for split, n in {"train": 5_003, "t10k": 7}.items():
-        x = rng.integers(0, 256, (n, 28, 28), np.uint8)
-        y = rng.integers(0, 10, n, np.uint8)
-        arrays |= {f"{split}-images-idx3": x, f"{split}-labels-idx1": y}
-    for name, array in arrays.items():
-        (tmp_path / f"{name}-ubyte.gz").write_bytes(idx(array))
-    return tmp_path, arrays
+    """A folder of 5,001 + 7 images which are no digits."""
+    for split, n in {"train": 5_001, "t10k": 7}.items():
+        for kind, shape in {"images-idx3": (n, 28, 28), "labels-idx1": (n,)}.items():
+            content = idx(np.zeros(shape, np.uint8))
+            (tmp_path / f"{split}-{kind}-ubyte.gz").write_bytes(content)
+    assert len(load_idx(tmp_path).x_train) == 1
+    return tmp_path
 
 
 class TestFolder:
@@ -359,17 +339,6 @@ class TestFolder:
         assert all_of(load_idx(EMBEDDED)) == all_of(mnist)
         monkeypatch.setenv("CAE_PRESET", "quick")
         assert all_of(load_idx(str(EMBEDDED))) == all_of(load_mnist())
-
-    def test_splits_are_cut_as_those_of_mnist(self, clothes):
-        folder, arrays = clothes
-        found = load_idx(folder)
-        x, y = arrays["train-images-idx3"][..., None], arrays["train-labels-idx1"]
-        assert np.array_equal(found.x_train, x[:3])
-        assert np.array_equal(found.x_val, x[3:])
-        assert np.array_equal(found.y_val, y[3:])
-        assert np.array_equal(found.x_test[..., 0], arrays["t10k-images-idx3"])
-        with pytest.raises(ValueError, match="read-only"):
-            found.x_train[0] = 0
 
     @pytest.mark.parametrize(
         "name, content, rule",
@@ -389,10 +358,10 @@ class TestFolder:
         ],
     )  # fmt: skip
     def test_what_it_cannot_take_is_named(self, clothes, name, content, rule):
-        path = clothes[0] / f"{name}-ubyte.gz"
+        path = clothes / f"{name}-ubyte.gz"
         path.write_bytes(content)
         with pytest.raises(DataError) as error:
-            load_idx(clothes[0])
+            load_idx(clothes)
         message = str(error.value)
         assert message.startswith(str(path))
         assert rule in message
@@ -400,14 +369,17 @@ class TestFolder:
 
     def test_all_missing_files_are_named_at_once(self, clothes):
         for name in ("t10k-images-idx3", "train-labels-idx1"):
-            (clothes[0] / f"{name}-ubyte.gz").unlink()
+            (clothes / f"{name}-ubyte.gz").unlink()
         with pytest.raises(DataError) as error:
-            load_idx(clothes[0])
+            load_idx(clothes)
         missing = "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz"
         rule = "it must hold all four files"
-        assert str(error.value) == f"{clothes[0]} has no {missing}: {rule}"
+        assert str(error.value) == f"{clothes} has no {missing}: {rule}"
 
     @pytest.mark.parametrize("folder", [None, 3, b"x", ["x"]])
     def test_what_is_no_path_is_refused(self, folder):
-        with pytest.raises(ValueError, match="it must be a path"):
-            load_idx(folder)
+        for load in (load_idx, load_mnist)[: 1 + (folder is not None)]:
+            with pytest.raises(
+                ValueError, match=r"(folder|data_dir)=.*it must be a path"
+            ):
+                load(folder)

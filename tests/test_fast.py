@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from keras import layers
+from test_models import randomise
 
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.fast import Batches, FusedAdam, Trainer, binary_crossentropy, forward
@@ -20,18 +21,6 @@ CONFIGS = [
     for activation in ("relu", "leaky_relu")
 ]
 RECIPE = Recipe(images=300, epochs=2)  # 10 steps, the last of an epoch with 44 images
-
-
-def randomise(model, seed=0):
-    """Gives biases and statistics values that show, where Keras starts with zeros and ones."""
-    rng = np.random.default_rng(seed)
-    model.set_weights(
-        [
-            w + rng.uniform(-0.4, 0.4, w.shape) * (w.ndim == 1)
-            for w in model.get_weights()
-        ]
-    )
-    return model
 
 
 @pytest.fixture(autouse=True)
@@ -63,20 +52,6 @@ def test_forward_is_the_models_own_call(config, images):
             assert len(statistics) == len(moved)
             for value, variable in zip(statistics, moved, strict=True):
                 assert torch.allclose(value, variable.value, atol=1e-6)
-
-
-def test_gradients_are_those_of_keras(images):
-    model, x = randomise(build_autoencoder(CONFIGS[-1])), torch.tensor(images[:7])
-    weights = [weight.value for weight in model.trainable_variables]
-    for training in (False, True):
-        by_keras, ours = (
-            torch.autograd.grad((y**2).sum(), weights)
-            for y in (model(x, training=training), forward(model, x, training)[0])
-        )
-        # before a normalisation by the batch, a bias has none, but for rounding
-        for found, wanted in zip(ours, by_keras, strict=True):
-            assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3)
-        model.set_weights(model.get_weights())
 
 
 def test_other_weights_can_be_given(images):
