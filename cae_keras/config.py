@@ -213,9 +213,6 @@ def get_preset(name: str | None = None) -> Preset:
             and without that, `"full"`. `CAE_SEEDS=n` replaces the preset's seeds by 0,
             …, n − 1.
 
-    Returns:
-        A `Preset`.
-
     Raises:
         ValueError: If there is no preset of that name, or `CAE_SEEDS` is not a positive
             integer.

@@ -123,9 +123,6 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
         data: Where the images come from. The first `recipe.images` of `x_train` are
             trained on, all of `x_val` validated on; `x_test` is not looked at.
 
-    Returns:
-        A `Run`.
-
     Raises:
         ValueError: If the seed is no non-negative integer, or there are fewer images
             than the recipe asks for.
