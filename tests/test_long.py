@@ -150,9 +150,9 @@ def reference(package, tmp_path_factory):
 
 
 def assert_like(caller, reference):
+    assert caller.train() == reference.table
     assert caller.weights() == reference.weights()
     assert caller.rows() == reference.rows()
-    assert caller.train() == reference.table
 
 
 @pytest.mark.parametrize("workers, before", [("2", ()), ("2", ("taskset", "-c", "0"))])
