@@ -260,6 +260,7 @@ function latentSliders(data, model) {
 
 const FIELD = 280; // pixels of the field
 const PEN = 22;
+const CENTRE = 14.5; // of mass, in pixels from the edge of an image of MNIST
 const STRANGE = { // strokes in shares of the field
   "the letter A": [[[0.25, 0.8], [0.5, 0.18], [0.75, 0.8]], [[0.34, 0.58], [0.66, 0.58]]],
   "a scribble": [[[0.2, 0.3], [0.8, 0.2], [0.25, 0.45], [0.75, 0.5], [0.2, 0.7], [0.8, 0.65], [0.4, 0.85]]],
@@ -268,7 +269,8 @@ const STRANGE = { // strokes in shares of the field
 /** Centres and scales a drawing as MNIST's makers did.
 
     The ink's bounding box is scaled so that its longer side has 20 pixels; then the centre of mass of the ink comes to
-    the centre of an image of 28 × 28. Each pixel is the mean of 64 places of the drawing. Without ink it is black.
+    the middle of pixel (14, 14), counted from 0, as in MNIST. Each pixel is the mean of 64 places of the drawing. Without
+    ink it is black.
 
     `ink` has side × side numbers from 0 to 1. */
 function centred(ink, side) {
@@ -288,8 +290,8 @@ function centred(ink, side) {
   const inkAt = (column, row) => (column >= 0 && row >= 0 && column < side && row < side ? ink[row * side + column] : 0);
   for (let i = 0; i < image.length; i++) {
     for (let k = 0; k < 64; k++) {
-      const column = (i % SIDE) - SIDE / 2 + ((k % 8) + 0.5) / 8;
-      const row = Math.floor(i / SIDE) - SIDE / 2 + (Math.floor(k / 8) + 0.5) / 8;
+      const column = (i % SIDE) - CENTRE + ((k % 8) + 0.5) / 8;
+      const row = Math.floor(i / SIDE) - CENTRE + (Math.floor(k / 8) + 0.5) / 8;
       image[i] += inkAt(Math.floor(column * scale + x / mass), Math.floor(row * scale + y / mass)) / 64;
     }
   }
