@@ -22,8 +22,6 @@ def benchmark(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Measures what networks cost where this runs, all side by side.
 
-    Nothing of it goes into the store: it is true of today's machine alone.
-
     Args:
         runs: Runs by names, as `run` returns them. Of each name the first is measured,
             as weights change no cost; of `seconds`, all.

@@ -18,10 +18,6 @@ OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}  # which axis of the weig
 def save_onnx(model: keras.Model, path: str | os.PathLike):
     """Writes a model as an ONNX file that takes any number of images.
 
-    Args:
-        model: An autoencoder, or its encoder or decoder.
-        path: The file to write.
-
     Example:
         >>> import tempfile
         >>> images = keras.Input((28, 28, 1))
@@ -68,35 +64,11 @@ def load_onnx(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def quantise_weights(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns weights as int8 codes, and the scale of each output.
+    """Returns weights as int8 codes, and the scale of each output along `axis`.
 
     The largest weight of an output becomes ±127; code · scale is the weight again, but
-    for at most half a scale.
-
-    Args:
-        weights: Kernel of a layer, any shape.
-        axis: Where the outputs (filters or units) are counted.
-
-    Returns:
-        The codes, int8 of the same shape, and the scales, float32, of length 1 along
-        every other axis.
-
-    Raises:
-        ValueError: If a weight is not finite, or there is no such axis.
-
-    References:
-        Krishnamoorthi, Quantizing deep convolutional networks for efficient inference
-        (2018), arXiv:1806.08342, sections 2.2 (symmetric) and 3.1 (weights alone, a
-        scale for each channel)
-
-    Example:
-        >>> weights = np.array([[-1.0, 2.54], [0.5, 0.0]])
-        >>> codes, scale = quantise_weights(weights, axis=1)
-        >>> codes
-        array([[-127,  127],
-               [  64,    0]], dtype=int8)
-        >>> scale.round(5)
-        array([[0.00787, 0.02   ]], dtype=float32)
+    for at most half a scale: Krishnamoorthi (2018), arXiv:1806.08342, sections 2.2
+    (symmetric) and 3.1 (weights alone, a scale for each channel).
     """
     weights = np.asarray(weights, np.float32)
     if not np.isfinite(weights).all():
@@ -112,20 +84,15 @@ def quantise_weights(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.nda
 
 
 def save_int8(source: str | os.PathLike, target: str | os.PathLike):
-    """Writes an ONNX file again with the weights of all its layers as int8.
+    """Writes a file of `save_onnx` again, with the weights of all its layers as int8.
 
     Whoever loads it needs nothing special: before each layer, a cast and a product make
     float32 of its codes, and a runtime does that once. Biases, and all arithmetic, stay
     float32. (With `DequantizeLinear` for both, ONNX Runtime would round the inputs of
     dense layers too.)
 
-    Args:
-        source: A file that `save_onnx` has written.
-        target: The file to write.
-
     Raises:
         ValueError: If the source is no ONNX file.
-        OSError: If it cannot be read, or the target cannot be written.
     """
     import onnx  # here: no other page needs it
     from google.protobuf.message import DecodeError

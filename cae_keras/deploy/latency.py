@@ -28,11 +28,7 @@ def latency(
         For each name the seconds of one call, `(rounds,)`.
 
     Raises:
-        ValueError: If `rounds` is no positive integer, `least` is not positive, or
-            there is something that cannot be called.
-
-    References:
-        `torch.utils.benchmark.Timer`, which sets the number of threads.
+        ValueError: If `rounds` or `least` is not positive, or one cannot be called.
 
     Example:
         >>> latency({"nothing": lambda: None}, rounds=3, least=1e-6)["nothing"].shape

@@ -9,15 +9,9 @@ from pathlib import Path
 import keras
 import torch
 
-PACKAGES = ("keras", "torch", "numpy")
-
 
 def machine() -> dict[str, str]:
     """Returns what a measured cost depends on besides the network, as text.
-
-    Returns:
-        `processor`, `cores`, `memory`, `system`, `python`, the versions of the
-        libraries that compute, and the `date`.
 
     Example:
         >>> list(machine())[:4]
@@ -29,7 +23,7 @@ def machine() -> dict[str, str]:
         "memory": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: version(package) for package in ("keras", "torch", "numpy")},
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }
 

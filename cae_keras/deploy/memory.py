@@ -40,30 +40,14 @@ def peak_memory(
     batches: Sequence[int] = (1, 256),
     repeats: int = 2,
 ) -> dict[str, np.ndarray]:
-    """Returns the memory that a network takes to reconstruct, beyond its libraries.
+    """Returns the bytes that networks take to reconstruct, `(repeats, batches)` each.
 
     A process of its own, which has loaded the libraries and run a network of one
     filter, notes the most memory it has held so far, builds the network, reconstructs
     one batch after the other on one thread, and notes the most memory after each. The
     growth holds weights, feature maps, scratch space and what Keras keeps about the
-    model. Training changes none of it, so the weights are random.
-
-    Args:
-        configs: Networks by names.
-        batches: How many images are reconstructed at once; ascending, since a smaller
-            batch after a larger one takes no more.
-        repeats: How many such processes for each network.
-
-    Returns:
-        For each name the bytes, `(repeats, batches)`; not a number where the system
-        cannot fork (Windows).
-
-    Raises:
-        ValueError: If a number is no positive integer, or the batches do not ascend.
-        RuntimeError: If a process died.
-
-    References:
-        `getrusage(2)`: "the maximum resident set size used"
+    model. Training changes none of it, so the weights are random. Batches ascend, as a
+    smaller one after a larger takes no more. NaN where no process can fork (Windows).
     """
     batches = [positive_int("batches", images) for images in batches]
     if batches != sorted(batches):
