@@ -461,7 +461,7 @@ def named(extension, monkeypatch, tmp_path):
             words = ["remote", "add", "origin", remote]
             subprocess.run(["git", "-C", folder, *words], check=True)
         options = {"repository_url": url} if url else {}
-        config = SimpleNamespace(html_theme_options=options, html_baseurl="")
+        config = SimpleNamespace(html_theme_options=options, html_context={})
         module.name_addresses(None, config)
         assert config.ogp_site_url == config.html_baseurl
         return config.html_theme_options["repository_url"], config.html_baseurl

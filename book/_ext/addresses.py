@@ -44,6 +44,9 @@ def name_addresses(app, config):
         owner, name = github.groups()
         options["repository_url"] = f"https://github.com/{owner}/{name}"
         pages = f"https://{owner.lower()}.github.io/{name}/"
+    elif not named:  # what the theme then looks for, to offer notebooks without buttons
+        nobody = {"github_url": "", "github_user": None, "github_repo": None}
+        config.html_context = {**config.html_context, **nobody}
     config.html_baseurl = os.environ.get("BOOK_URL") or pages
     config.ogp_site_url = config.html_baseurl
 
