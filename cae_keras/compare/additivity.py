@@ -16,16 +16,10 @@ def predicted_changes(
 ) -> dict[str, np.ndarray]:
     """Returns what each choice of the trade-off does alone, as ln(choice / baseline).
 
-    Ratios multiply, so their logarithms add: the sum of all is the prediction. Without
-    runs of 16 latents, these are put on the straight line between 8 and 32 latents, on
-    axes of the logarithms of both size and error.
-
-    Args:
-        results: `{configuration: {measure: one value a seed}}`.
-        measure: One that is compared by ratios.
-
-    Returns:
-        For each choice one number a seed.
+    Ratios multiply, so their logarithms add: the sum of all is the prediction, seed by
+    seed. The measure must be compared by ratios. Without runs of 16 latents, these are
+    put on the straight line between 8 and 32 latents, on axes of the logarithms of both
+    size and error.
 
     Example:
         >>> alone = {"narrow": 1.5, "8 latents": 4, "batch norm": 0.5, "Leaky ReLU": 1}
@@ -72,16 +66,14 @@ def whether_it_adds_up(found: Interval) -> str:
         'One factor at a time adds up'
     """
     margin = f"{100 * MARGIN:g} %"
-    said = {
+    verdict, reason = {
         HOLDS: ("adds up", f"within {margin} of 1"),
         FAILS: ("does not add up", f"off by more than {margin}"),
         UNDECIDED: (
             "may or may not add up",
             f"and these seeds cannot tell whether it is within {margin}",
         ),
-    }
-    low, high = math.log1p(-MARGIN), math.log1p(MARGIN)
-    verdict, reason = said[judge(found, low, high)]
+    }[judge(found, math.log1p(-MARGIN), math.log1p(MARGIN))]
     return (
         f"One factor at a time {verdict}: trained over predicted, the error is "
         f"{as_text(found, TIMES)}, {reason}."

@@ -10,26 +10,19 @@ import numpy as np
 
 from cae_keras.compare.statistics import Interval, interval, relative_change
 from cae_keras.compare.text import DECIBELS, PERCENT, PLAIN, POINTS, Unit
+from cae_keras.config import one_of
 
 Results = Mapping[str, Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A measure: its name in a table, and how a change of it is shown.
-
-    Args:
-        label: What a reader calls it.
-        unit: Unit of a change. `PERCENT` stands for a relative change, every other one
-            for a difference.
-        exact: Whether it follows from the configuration alone, the same for all seeds.
-        form: How one value is written, its spread alike.
-    """
+    """A measure: its name in a table, and how a change of it is shown."""
 
     label: str
-    unit: Unit = PERCENT
-    exact: bool = False
-    form: str = "{:.5f}"
+    unit: Unit = PERCENT  # of a relative change; any other unit is of a difference
+    exact: bool = False  # it follows from the configuration, the same for all seeds
+    form: str = "{:.5f}"  # of one value, and of its spread
 
 
 QUANTITIES = {
@@ -62,18 +55,11 @@ QUANTITIES = {
 
 def known(measure: str) -> Quantity:
     """Returns what is known of a measure, or a `ValueError` that lists them."""
-    if measure not in QUANTITIES:
-        raise ValueError(
-            f"measure={measure!r}: it must be one of {', '.join(map(repr, QUANTITIES))}"
-        )
-    return QUANTITIES[measure]
+    return QUANTITIES[one_of("measure", measure, QUANTITIES)]
 
 
 def values(results: Results, name: str, measure: str) -> np.ndarray:
-    """Returns what was measured of one configuration, one value a seed.
-
-    A `ValueError` says what is missing, or which cost differs from seed to seed.
-    """
+    """Returns what was measured of one configuration, if all is there as it must be."""
     for kind, asked, there in (
         ("configuration", name, results),
         ("measure", measure, results.get(name, {})),
@@ -96,9 +82,8 @@ def change(
 ) -> np.ndarray:
     """Returns how a measure changes from the baseline to a variant, seed by seed.
 
-    Returns:
-        One number a seed: ln(variant / baseline) of a measure that is shown in percent,
-        variant − baseline of any other.
+    It is ln(variant / baseline) of a measure that is shown in percent, and variant −
+    baseline of any other.
 
     Raises:
         ValueError: If something is missing, or the two have not the same seeds.
@@ -126,12 +111,7 @@ def estimate(changes: np.ndarray, exact: bool = False) -> Interval:
 
 
 def effects(results: Results, measure: str = "excess_bce") -> dict[str, Interval]:
-    """Returns how each variant changes a measure, the excess BCE if none is named.
-
-    Returns:
-        `{variant: Interval}` in the order of the results, the baseline left out. A
-        relative change is given as ln(variant / baseline), whose intervals are
-        symmetric; `as_percent` turns it into percent.
+    """Returns the interval of each variant's `change` of a measure.
 
     Example:
         >>> results = {"baseline": {"mse": [2.0, 2.0]}, "wide": {"mse": [1.0, 1.0]}}

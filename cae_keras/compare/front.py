@@ -30,10 +30,7 @@ def pca_errors(
 ) -> dict[str, float]:
     """Returns the MSE of PCA with twice as many components as each network has latents.
 
-    Args:
-        pca: Fitted to training images.
-        images: Those that the networks are judged by, `(n, 28, 28, 1)`.
-        configs: The networks by names.
+    PCA is fitted to training images; the networks are judged by `images`.
     """
     sizes = {name: PCA_TIMES * config.latent_dim for name, config in configs.items()}
     found = {k: mse(images, pca.reconstruct(images, k)) for k in {*sizes.values()}}
@@ -46,11 +43,7 @@ def meets_quality_floor(
     """Tells of each configuration which parts of the floor it meets in every seed.
 
     Args:
-        results: `{configuration: {measure: one value a seed}}`.
         errors: The MSE that each must not exceed, as `pca_errors` gives it.
-
-    Returns:
-        `{configuration: {"read": …, "ssim": …, "mse": …}}`.
 
     Raises:
         ValueError: If a measure or an error of a configuration is missing.
@@ -62,36 +55,30 @@ def meets_quality_floor(
     """
     if missing := [name for name in results if name not in errors]:
         raise ValueError(f"errors={dict(errors)}: it must have {missing[0]!r}, too")
-    return {
-        name: {
+    met = {}
+    for name in results:
+        read, ssim, error = _worst_seeds(results, name)
+        met[name] = {
             "read": read >= LEAST_READ,
             "ssim": ssim >= LEAST_SSIM,
             "mse": error <= errors[name],
         }
-        for name, (read, ssim, error) in _worst_seeds(results).items()
-    }
+    return met
 
 
 def quality_floor_table(results: Results, errors: Mapping[str, float]) -> Table:
     """Returns a table of the floor: of each configuration its worst seed in each part.
-
-    Args:
-        results, errors: As `meets_quality_floor` takes them.
 
     Example:
         >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.91], "mse": [0.003]}}
         >>> quality_floor_table(results, {"a": 0.01})[0]["misses"]
         'reading'
     """
-    called = {"read": "reading", "ssim": "SSIM", "mse": "MSE"}
-    missed = {
-        name: ", ".join(called[part] for part, ok in parts.items() if not ok)
-        for name, parts in meets_quality_floor(results, errors).items()
-    }
-    rows = [
-        [name, *worst, errors[name], missed[name] or "nothing"]
-        for name, worst in _worst_seeds(results).items()
-    ]
+    called, rows = {"read": "reading", "ssim": "SSIM", "mse": "MSE"}, []
+    for name, parts in meets_quality_floor(results, errors).items():
+        missed = ", ".join(called[part] for part, ok in parts.items() if not ok)
+        worst = _worst_seeds(results, name)
+        rows.append([name, *worst, errors[name], missed or "nothing"])
     headers = [
         "configuration", "read right, worst seed", "SSIM, worst seed",
         "MSE, worst seed", f"MSE of PCA, {PCA_TIMES} × the numbers", "misses",
@@ -102,21 +89,13 @@ def quality_floor_table(results: Results, errors: Mapping[str, float]) -> Table:
 def choose(results: Results, errors: Mapping[str, float]) -> str | None:
     """Returns the configuration to deploy, by `RULE`: quality floor first, cost second.
 
-    Args:
-        results, errors: As `meets_quality_floor` takes them, with the rule's two costs.
-
-    Returns:
-        Its name, or None if no configuration meets the floor.
+    If no configuration meets the floor, it is None.
 
     Example:
         >>> fine = {"read": [0.99], "ssim": [0.95], "mse": [0.003], "code_bytes": [64]}
-        >>> results = {
-        ...     "wide": fine | {"parameters": [200]},
-        ...     "narrow": fine | {"parameters": [100]},
-        ...     "tiny": fine | {"read": [0.4], "parameters": [50]},
-        ... }
+        >>> results = {n: fine | {"parameters": [n]} for n in (300, 100, 200)}
         >>> choose(results, dict.fromkeys(results, 0.01))
-        'narrow'
+        100
     """
     costs = {
         name: [values(results, name, cost)[0] for cost in ("code_bytes", "parameters")]
@@ -132,21 +111,16 @@ def dominators(
     """Returns by whom each configuration is dominated: no dearer, and no worse.
 
     Args:
-        results: `{configuration: {measure: values}}`.
         cost: The measure of cost, less is better; its median counts.
         measure: The measure of error, less is better; its mean over seeds counts.
 
     Returns:
-        For each configuration the others that have less of one and no more of the
-        other, the best first. On the Pareto front are those with none: two equal
-        points do not strike each other out.
+        For each configuration those that dominate it, the best first. On the Pareto
+        front are those with none: two equal points do not strike each other out.
 
     Example:
-        >>> results = {
-        ...     "a": {"macs": [10], "mse": [0.2]},
-        ...     "b": {"macs": [20], "mse": [0.3]},
-        ... }
-        >>> dominators(results, "macs", "mse")
+        >>> a, b = {"macs": [10], "mse": [0.2]}, {"macs": [20], "mse": [0.3]}
+        >>> dominators({"a": a, "b": b}, "macs", "mse")
         {'a': [], 'b': ['a']}
     """
     points = {
@@ -163,15 +137,10 @@ def dominators(
     }
 
 
-def _worst_seeds(results: Results) -> dict[str, tuple[float, float, float]]:
-    return {
-        name: (
-            float(values(results, name, "read").min()),
-            float(values(results, name, "ssim").min()),
-            float(values(results, name, "mse").max()),
-        )
-        for name in results
-    }
+def _worst_seeds(results: Results, name: str) -> tuple[float, float, float]:
+    """Returns the least share read, the least SSIM, and the largest MSE of any seed."""
+    read, ssim, error = (values(results, name, m) for m in ("read", "ssim", "mse"))
+    return float(read.min()), float(ssim.min()), float(error.max())
 
 
 def _dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:

@@ -15,11 +15,7 @@ HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the confidence interval around it, from `n` seeds.
-
-    A value that is exact has `low == mean == high`; with one seed the bounds are
-    infinite.
-    """
+    """An estimate and its interval from n seeds: infinite for one, a point if exact."""
 
     mean: float
     low: float
@@ -36,9 +32,6 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     Args:
         values: One finite number a seed.
         level: How often such intervals contain the true mean, in (0, 1).
-
-    Returns:
-        An `Interval`; one value alone has infinite bounds.
 
     Raises:
         ValueError: If there is no value, one is not finite, or the level is no share.
@@ -66,10 +59,6 @@ def relative_change(variant: Sequence[float], baseline: Sequence[float]) -> np.n
 
     The logarithm makes a halving and a doubling equally large, and changes add up;
     `as_percent` turns it into percent.
-
-    Args:
-        variant: One positive number a seed.
-        baseline: The same of the reference, its seeds in the same order.
 
     Raises:
         ValueError: If the lengths differ, or a value is not positive and finite.
@@ -105,12 +94,7 @@ def as_percent(x):
 
 
 def judge(found: Interval, low: float = -math.inf, high: float = math.inf) -> str:
-    """Judges a claim that puts a value between two bounds.
-
-    Args:
-        found: What was measured.
-        low: The claim says that the value is greater.
-        high: The claim says that the value is less.
+    """Judges a claim that a value is greater than `low` and less than `high`.
 
     Returns:
         `"holds"` if the whole interval lies between the bounds, `"fails"` if nothing of
@@ -144,9 +128,6 @@ def smallest_detectable(
 
     Returns:
         A difference in the unit of `sd`; infinite with one seed.
-
-    Raises:
-        ValueError: If an argument breaks its rule.
 
     References:
         Cohen, Statistical Power Analysis for the Behavioral Sciences (1988), chapter 2

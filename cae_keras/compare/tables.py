@@ -116,12 +116,11 @@ def _as_html(text: str) -> str:
 def summary(results: Results, measures: str | Sequence[str] = "quality") -> Table:
     """Returns a row a configuration: means over seeds ± their standard deviation.
 
+    With one seed, or a value that does not depend on it, there is no ±.
+
     Args:
         results: What was measured, `{configuration: {measure: one value a seed}}`.
         measures: Which of it, one a column; or the name of one of `GROUPS`.
-
-    Returns:
-        A `Table`. With one seed, or a value that does not depend on it, there is no ±.
 
     Example:
         >>> summary({"baseline": {"mse": [0.003, 0.004]}}, ["mse"])
@@ -134,9 +133,6 @@ def summary(results: Results, measures: str | Sequence[str] = "quality") -> Tabl
 
 def differences(results: Results, measures: str | Sequence[str] = "change") -> Table:
     """Returns paired changes from the baseline, a row a variant, with 95 % intervals.
-
-    Args:
-        results, measures: As `summary` takes them.
 
     Example:
         >>> results = {"baseline": {"ssim": [0.9]}, "wide": {"ssim": [0.95]}}
@@ -153,14 +149,8 @@ def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
     """Returns a row a configuration: medians, and from which to which quartile.
 
     Times have outliers, all to one side: whatever else the machine did. The median and
-    the quartiles do not mind a few.
-
-    Args:
-        results, measures: As `summary` takes them.
-
-    Returns:
-        A `Table`. A value that does not vary has no quartiles, and one that could not
-        be measured is a dash.
+    the quartiles do not mind a few. A value that does not vary has no quartiles, and
+    one that could not be measured is a dash.
 
     Example:
         >>> medians({"baseline": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, ["both"])

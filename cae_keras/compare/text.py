@@ -9,21 +9,13 @@ from cae_keras.compare.statistics import Interval, as_percent
 
 @dataclass(frozen=True)
 class Unit:
-    """How a number is shown: what is computed from it, and what is written around it.
+    """How a number is shown: what is computed from it, and what stands around it."""
 
-    Args:
-        convert: A rising function.
-        before: Text before the number.
-        after: Text after it.
-        signed: Whether a gain has a plus sign.
-        decimals: The most that are worth showing.
-    """
-
-    convert: Callable[[float], float]
+    convert: Callable[[float], float]  # a rising function
     before: str = ""
     after: str = ""
-    signed: bool = True
-    decimals: int = 2
+    signed: bool = True  # a gain has a plus sign
+    decimals: int = 2  # the most that are worth showing
 
 
 PERCENT = Unit(as_percent, after=" %")  # of logarithms
@@ -42,10 +34,7 @@ def in_unit(found: Interval, unit: Unit) -> Interval:
 def as_text(found: Interval, unit: Unit = PLAIN) -> str:
     """Returns an estimate with its interval as text, with the digits that it supports.
 
-    Args:
-        found: In `PERCENT` or `TIMES` an interval of ln(variant / baseline), otherwise
-            one of the value itself.
-        unit: How to show it.
+    In `PERCENT` or `TIMES` it must be an interval of ln(variant / baseline).
 
     Example:
         >>> as_text(Interval(math.log(0.5), math.log(0.4), math.log(0.625), 3), PERCENT)

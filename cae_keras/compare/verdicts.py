@@ -12,13 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cae_keras.compare.comparison import (
-    QUANTITIES,
-    Quantity,
-    Results,
-    change,
-    estimate,
-)
+from cae_keras.compare.comparison import QUANTITIES, Quantity, Results, change, estimate
 from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, judge
 from cae_keras.compare.text import as_text, in_unit
 
@@ -31,55 +25,31 @@ MOST_LINES = 3  # of a part that compares more, only the least favourable is sho
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that a claim says: a value, and where it must lie.
+    """One thing that a claim says: values that must lie between bounds, each of them.
 
-    Args:
-        quantity: What is measured; the bounds are in its unit.
-        values: Takes the results, returns `{compared: one value a seed}`; each of them
-            must lie between the bounds.
-        low: The value must be greater.
-        high: The value must be less.
-        judged: Whether it counts, or is only shown beside.
-        every_seed: Whether each seed is judged by itself, instead of their mean by its
-            interval.
+    `values` takes the results and returns `{compared: one value a seed}`.
     """
 
     quantity: Quantity
     values: Callable[[Results], Mapping[str, np.ndarray]]
-    low: float = -math.inf
+    low: float = -math.inf  # in the unit of the quantity
     high: float = math.inf
-    judged: bool = True
-    every_seed: bool = False
+    judged: bool = True  # else it is only shown beside
+    every_seed: bool = False  # each seed by itself, instead of their mean's interval
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the original study.
-
-    Args:
-        number: Its place in the ledger.
-        quote: The original study's own words; … stands for words left out.
-        rule: What must be found, in words.
-        parts: The same in numbers.
-    """
+    """A claim of the original study, and the rule in words and in numbers."""
 
     number: int
-    quote: str
+    quote: str  # … stands for words left out
     rule: str
     parts: tuple[Part, ...]
 
 
 def changed(measure: str, variant: str, start: str = "baseline", **rule) -> Part:
-    """Returns the part of a claim that speaks of a measure's change.
-
-    It changes from the configuration `start` to `variant`; the rule is the bounds, and
-    whatever else a `Part` takes.
-
-    Example:
-        >>> part = changed("ssim", "wide", low=0)
-        >>> part.values({"baseline": {"ssim": [0.5]}, "wide": {"ssim": [0.75]}})
-        {'wide': array([0.25])}
-    """
+    """Returns the part of a claim on a measure's change from `start` to `variant`."""
     compared = variant if start == "baseline" else f"{start} → {variant}"
     return Part(
         QUANTITIES[measure],
