@@ -70,7 +70,7 @@ from cae_keras.models import (
 )
 from cae_keras.study.provenance import provenance
 from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
-from cae_keras.training import one_cycle
+from cae_keras.training import OneCycle
 
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
@@ -80,7 +80,7 @@ __all__ = [
     "fold_batch_norm", "get_preset", "interval", "is_trained", "judge",
     "judge_claims", "kernel_size", "latency", "load_idx", "load_mnist", "load_onnx",
     "load_or_train_reader", "machine", "mean_image", "measure", "medians",
-    "meets_quality_floor", "missed_by", "mse", "one_cycle", "pca_errors", "PERCENT",
+    "meets_quality_floor", "missed_by", "mse", "OneCycle", "pca_errors", "PERCENT",
     "predicted_changes", "provenance", "quality", "QUALITY_FLOOR",
     "quality_floor_table", "quantise", "QUANTITIES", "receptive_field", "Recipe",
     "reconstruct_among", "relative_change", "RULE", "run", "save_int8", "save_onnx",

@@ -35,8 +35,7 @@ class CAEConfig:
             it.
 
     Raises:
-        ValueError: If an argument breaks its rule; the message names the argument, the
-            value and the rule.
+        ValueError: If an argument breaks its rule; the message names all three.
 
     Example:
         >>> CAEConfig().depth
@@ -213,10 +212,6 @@ def get_preset(name: str | None = None) -> Preset:
             and without that, `"full"`. `CAE_SEEDS=n` replaces the preset's seeds by 0,
             …, n − 1.
 
-    Raises:
-        ValueError: If there is no preset of that name, or `CAE_SEEDS` is not a positive
-            integer.
-
     Example:
         >>> get_preset("quick").recipe.epochs
         3
@@ -228,11 +223,7 @@ def get_preset(name: str | None = None) -> Preset:
 
 
 def count_from(variable: str) -> int | None:
-    """Returns the number, 1 to 1,000, in an environment variable; None if it is unset.
-
-    Raises:
-        ValueError: If it holds anything else.
-    """
+    """Returns the number, 1 to 1,000, in an environment variable; None if unset."""
     text = os.environ.get(variable)
     if not text:
         return None
@@ -244,9 +235,5 @@ def count_from(variable: str) -> int | None:
 
 
 def backend() -> str:
-    """Returns `CAE_BACKEND`, where tasks are done: `"local"`, the default, or `"ray"`.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
-    return one_of("CAE_BACKEND", os.environ.get("CAE_BACKEND") or "local", BACKENDS)
+    """Returns `CAE_BACKEND`, where tasks are done: one of `BACKENDS`, or the first."""
+    return one_of("CAE_BACKEND", os.environ.get("CAE_BACKEND") or BACKENDS[0], BACKENDS)

@@ -63,7 +63,6 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
         `Preset.every`.
 
     Raises:
-        ValueError: If `CAE_PRESET` names no preset, or `data_dir` is no path.
         DataError: If a file is damaged or cannot be had, or the folder cannot be
             written. Nothing wrong is loaded or left behind.
 
@@ -80,17 +79,14 @@ def load_idx(folder: str | os.PathLike) -> Mnist:
     """Loads images from a folder with four files like those of MNIST.
 
     Args:
-        folder: It holds `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz`,
-            `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`: images of 28 ×
+        folder: It holds `FILES`, by their names: gzipped idx files with images of 28 ×
             28 pixels of one byte, and labels from 0 to 9.
 
     Returns:
         A `Mnist`, cut into splits as the digits are.
 
     Raises:
-        ValueError: If `CAE_PRESET` names no preset, or `folder` is no path.
-        DataError: If a file is missing, damaged, or holds something else; the message
-            names file and rule.
+        DataError: If a file is missing, damaged, or holds something else.
 
     References:
         Xiao, Rasul & Vollgraf, Fashion-MNIST (2017), arXiv:1708.07747, comes in such
@@ -100,12 +96,7 @@ def load_idx(folder: str | os.PathLike) -> Mnist:
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """Returns the SHA-256 of the arrays' bytes, in hexadecimal.
-
-    Example:
-        >>> fingerprint(np.zeros(3, "uint8"))[:16]
-        '709e80c88487a241'
-    """
+    """Returns the SHA-256 of the arrays' bytes, in hexadecimal."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array))

@@ -28,9 +28,6 @@ def kernel_size(side: int) -> int:
 def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     """Builds the encoder: strided convolutions, then a dense layer to the latents.
 
-    Args:
-        config: The network to build.
-
     Input shape:
         `(n, 28, 28, 1)`, float32 in [0, 1].
 
@@ -60,9 +57,6 @@ def build_encoder(config: CAEConfig = CAEConfig()) -> keras.Model:
 def build_decoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     """Builds the decoder, mirror image of the encoder, with transposed convolutions.
 
-    Args:
-        config: The network to build.
-
     Input shape:
         `(n, latent_dim)`, the latents.
 
@@ -91,9 +85,6 @@ def build_decoder(config: CAEConfig = CAEConfig()) -> keras.Model:
 
 def build_autoencoder(config: CAEConfig = CAEConfig()) -> keras.Model:
     """Builds encoder and decoder, and chains them.
-
-    Args:
-        config: The network to build.
 
     Input shape:
         `(n, 28, 28, 1)`, float32 in [0, 1].

@@ -49,9 +49,8 @@ class Run:
     ) -> "Run":
         """Returns a run before its first step: first weights, and no history."""
         keras.utils.set_random_seed(seed)
-        return cls(
-            config, recipe, seed, {}, tuple(build_autoencoder(config).get_weights())
-        )
+        weights = build_autoencoder(config).get_weights()
+        return cls(config, recipe, seed, {}, tuple(weights))
 
     @cached_property
     def autoencoder(self) -> keras.Model:
@@ -85,12 +84,7 @@ class Run:
 def predict(
     model: keras.Model, x: np.ndarray, batch_size: int = BATCH, training: bool = False
 ) -> np.ndarray:
-    """Returns what `forward` computes, a batch at a time, from and to arrays.
-
-    Raises:
-        ValueError: If `x` has another shape than the model takes, or the batch size is
-            no positive integer.
-    """
+    """Returns what `forward` computes, a batch at a time, from and to arrays."""
     check_input(model, x)
     x = keras.ops.convert_to_tensor(x, "float32")  # to where Keras computes
     batches = x.split(positive_int("batch_size", batch_size))
@@ -130,7 +124,8 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     check_run(recipe, seed, data)
     x = to_float(data.x_train[: recipe.images], "x_train")
     x_val = to_float(data.x_val, "x_val")
-    with one_thread(), progress_bar(recipe.steps, _label(config, seed)) as bar:
+    label = f"training, filters {config.filters}, seed {seed}"
+    with one_thread(), progress_bar(recipe.steps, label) as bar:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
         trainer = Trainer(autoencoder.inputs, autoencoder.outputs)
@@ -145,7 +140,7 @@ def fit(model: keras.Model, loss, recipe: Recipe, arrays, validation, watch) -> 
 
     The arrays are images and their targets, unless the images are their own.
     """
-    model.compile(FusedAdam(one_cycle(recipe)), loss=loss)
+    model.compile(FusedAdam(OneCycle(recipe)), loss=loss)
     keep_memory()
     fitted = model.fit(
         Batches(*arrays, batch_size=recipe.batch_size), epochs=recipe.epochs,
@@ -165,24 +160,20 @@ def check_run(recipe: Recipe, seed: int, data: Mnist):
         )
 
 
-def one_cycle(recipe: Recipe) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the learning rate by step: a line up to the peak, half a cosine down.
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate by step: a line up to the peak, half a cosine down to zero.
 
-    It starts at 1/25 of the peak.
+    It starts at 1/25 of the peak. It is a plain number, where Keras' own schedules make
+    some ten tensors a step.
 
     References:
         Smith & Topin, Super-convergence (2019), doi:10.1117/12.2520589; Keras'
         `CosineDecay` with a warm-up is that cycle without its last phase.
 
     Example:
-        >>> round(one_cycle(Recipe())(0), 6)
+        >>> round(OneCycle(Recipe())(0), 6)
         0.00016
     """
-    return _OneCycle(recipe)
-
-
-class _OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate as a plain number, where Keras would make some ten tensors a step."""
 
     def __init__(self, recipe: Recipe):
         super().__init__()
@@ -233,10 +224,3 @@ class _Observer(keras.callbacks.Callback):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         logs["seconds"] = time.perf_counter() - self.start
         self.bar.set_postfix_str(f"validation BCE {logs['val_loss']:.4f}")
-
-
-def _label(config: CAEConfig, seed: int) -> str:
-    filters = "-".join(map(str, config.filters))
-    norm = ", batch norm" if config.batch_norm else ""
-    what = f"{filters}, {config.latent_dim} latents, {config.activation}{norm}"
-    return f"{what}, seed {seed}"

@@ -10,7 +10,7 @@ from test_models import randomise
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.fast import Batches, FusedAdam, Trainer, binary_crossentropy, forward
 from cae_keras.models import build_autoencoder, build_decoder, build_encoder
-from cae_keras.training import one_cycle, one_thread
+from cae_keras.training import OneCycle, one_thread
 
 LAST = "conv0_transpose"
 FILTERS = (4, 6, 5, 3, 2)  # down to a single pixel
@@ -81,7 +81,7 @@ def test_ten_steps_are_those_of_stock_keras(config, images):
         4e-3 / 25, 8, warmup_target=4e-3, warmup_steps=2
     )
     theirs.compile(keras.optimizers.Adam(warmup), loss="binary_crossentropy")
-    trainer.compile(FusedAdam(one_cycle(RECIPE)), loss=binary_crossentropy)
+    trainer.compile(FusedAdam(OneCycle(RECIPE)), loss=binary_crossentropy)
     histories = [
         model.fit(
             images, images, batch_size=64, epochs=2, shuffle=False, verbose=0,

@@ -13,7 +13,7 @@ from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
 from cae_keras.measurements.baselines import mean_image
 from cae_keras.metrics import bce, excess_bce
-from cae_keras.training import Run, one_cycle, train
+from cae_keras.training import OneCycle, Run, train
 
 CONFIG = CAEConfig(filters=(8, 16), latent_dim=8, batch_norm=True)
 RECIPE = Recipe(images=200, epochs=2, warmup=0.25)  # 2 × 4 steps, the last of 8 images
@@ -153,7 +153,7 @@ def test_a_few_images_can_be_learnt_by_heart(tiny):
     ],
 )
 def test_the_rate_follows_the_formula(recipe):
-    rate, steps = one_cycle(recipe), recipe.steps
+    rate, steps = OneCycle(recipe), recipe.steps
     for step in {*range(0, steps, max(steps // 50, 1)), steps - 1}:
         expected = rate_by_formula(recipe, step)
         assert rate(step) == pytest.approx(expected, rel=1e-4, abs=1e-9), step
@@ -161,7 +161,7 @@ def test_the_rate_follows_the_formula(recipe):
 
 
 def test_the_corners_of_the_rate_are_those_of_the_design():
-    corners = [one_cycle(Recipe())(step) for step in (0, 1720, 8600)]
+    corners = [OneCycle(Recipe())(step) for step in (0, 1720, 8600)]
     assert corners == pytest.approx([1.6e-4, 4e-3, 0], rel=1e-5, abs=1e-9)
 
 
@@ -177,7 +177,7 @@ def test_progress_goes_where_the_build_asks(tiny, tmp_path, monkeypatch, capfd):
     run = train(CONFIG, RECIPE, 7, tiny)
     text = (tmp_path / "progress").read_text(encoding="utf-8")
     value = f"validation BCE {run.history['val_loss'][-1]:.4f}"
-    for part in ("8-16", "8 latents", "relu", "batch norm", "seed 7", "100 %", value):
+    for part in ("(8, 16)", "seed 7", "100 %", value):
         assert part in text
     assert capfd.readouterr() == ("", "")
 

@@ -7,8 +7,6 @@ from cae_keras.config import IMAGE_SHAPE
 from cae_keras.mnist.idx import FILES, read_idx
 
 URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-
-
 RECORD = 1_000  # images in one record on disk
 
 

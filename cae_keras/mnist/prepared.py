@@ -63,10 +63,8 @@ def _prepare(data_dir: Path) -> MnistIdx:
     with _lock(data_dir):
         builder = _open(data_dir)
         if not builder.is_prepared():  # by whoever held the lock
-            for leftover in data_dir.glob(
-                "mnist_idx/incomplete.*"
-            ):  # by who was killed
-                shutil.rmtree(leftover)
+            for left in data_dir.glob("mnist_idx/incomplete.*"):  # by who was killed
+                shutil.rmtree(left)
             config = tfds.download.DownloadConfig(
                 manual_dir=EMBEDDED, force_checksums_validation=True
             )

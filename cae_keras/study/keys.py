@@ -30,7 +30,6 @@ LEFT_OUT = {  # of what the work imports: names that cannot decide a number
         *("count_from", "BACKENDS", "backend"),  # how many workers, and where
         "ROOT",  # where a checkout lies
     ),
-    "training.py": ("_label",),  # shown beside a progress bar
 }
 UNREAD = tuple(path for path, names in LEFT_OUT.items() if names is ALL)
 
