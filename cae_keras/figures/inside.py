@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 
 from cae_keras.figures.style import Figure, bare, styled
 
-CLASS_COLORS = (  # after Tol's muted scheme, the light ones darker
+CLASS_COLORS = (  # Tol's muted scheme (personal.sron.nl/~pault), the light ones darker
     "#332288", "#CC6677", "#117733", "#AA4499", "#4FA3D1",
     "#999933", "#882255", "#3A9A8A", "#777777", "#B8901F",
 )  # fmt: skip
@@ -27,9 +27,6 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
 
     Raises:
         ValueError: If there are not two latents, or a label for each.
-
-    References:
-        The colours: Paul Tol, https://personal.sron.nl/~pault/
 
     Example:
         >>> latents = np.array([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]])
@@ -61,9 +58,7 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
 def kernels(by_model: Mapping[str, np.ndarray]) -> Figure:
     """Draws the kernels of first layers, the strongest first, all on one scale.
 
-    Args:
-        by_model: A name, and `(height, width, 1, filters)`, for each model. Of more
-            than 32 kernels the 32 of largest norm are drawn.
+    A model has `(height, width, 1, filters)`; of more than 32 the strongest are drawn.
 
     Example:
         >>> ramp = np.arange(32.0).reshape(4, 4, 1, 2)
@@ -88,25 +83,25 @@ def kernels(by_model: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _mosaic(weights: np.ndarray, columns: int = 16) -> np.ndarray:
-    """Lays kernels side by side, the largest norm first, with a thin gap between."""
+def _mosaic(weights: np.ndarray) -> np.ndarray:
+    """Lays 16 kernels in a row, the largest norm first, with a thin gap between."""
     kernels = np.moveaxis(weights[:, :, 0], -1, 0)
     strongest = np.argsort(-np.linalg.norm(kernels, axis=(1, 2)), kind="stable")
     kernels = kernels[strongest[:MOST_KERNELS]].repeat(3, axis=1).repeat(3, axis=2)
-    empty = -len(kernels) % columns  # fills the last row
+    empty = -len(kernels) % 16  # fills the last row
     tiles = np.pad(kernels, ((0, empty), (0, 1), (0, 1)), constant_values=np.nan)
-    rows = tiles.reshape(-1, columns, *tiles.shape[1:])
+    rows = tiles.reshape(-1, 16, *tiles.shape[1:])
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
 
 
-def _apart(points: np.ndarray, cloud: np.ndarray, least: float = 0.045) -> np.ndarray:
-    """Moves points of a plane apart until none covers another, in a map of `cloud`."""
+def _apart(points: np.ndarray, cloud: np.ndarray) -> np.ndarray:
+    """Moves points apart until 4.5 % of the map of `cloud` lie between any two."""
     size = np.maximum(np.ptp(cloud, axis=0), 1e-9)
     points = points / size
     for _ in range(100):
         gaps = points[:, None] - points
         far = np.linalg.norm(gaps, axis=-1, keepdims=True) + 1e-9
-        points = points + (gaps / far * np.clip(least - far, 0, None) / 4).sum(axis=1)
+        points = points + (gaps / far * np.clip(0.045 - far, 0, None) / 4).sum(axis=1)
     return points * size
 
 
@@ -115,10 +110,10 @@ def _say_medians(n: int, classes: np.ndarray, medians: np.ndarray) -> str:
     alt = f"{n:,} images at their two latents, by class. "
     if len(classes) < 2:
         return alt.strip()
-    apart = np.linalg.norm(medians[:, None] - medians, axis=-1)
-    pairs = np.argwhere(np.triu(np.ones_like(apart), 1))
-    order = sorted(map(tuple, pairs), key=lambda pair: apart[pair])
-    (a, b), (c, d) = (classes[list(pair)] for pair in (order[0], order[-1]))
+    one, other = np.triu_indices(len(classes), 1)
+    apart = np.linalg.norm(medians[one] - medians[other], axis=-1)
+    ends = [apart.argmin(), apart.argmax()]
+    (a, b), (c, d) = zip(classes[one[ends]], classes[other[ends]], strict=True)
     return (
         f"{alt}The medians of {a} and {b} are closest, those of {c} and {d} farthest "
         "apart."

@@ -29,7 +29,6 @@ def forest(
         effects: For each factor and each of its variants an interval with `mean`,
             `low`, `high` and `n`, all of ln(variant / baseline). One with infinite
             ends, as of a single run, is drawn as a hollow point on a dotted line.
-        xlabel: What has changed.
         margin: Changes smaller than this, also of the logarithm, count as none.
 
     Example:

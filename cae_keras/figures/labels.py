@@ -20,12 +20,7 @@ AROUND = [
 
 
 def place_names(axis, names: list[str], x: np.ndarray, y: np.ndarray):
-    """Writes each name where it covers least, with a line to its point if it is far.
-
-    A name tries places around its point, and pays for the points and lines that it
-    would cover there, for names placed before it, for leaving the axes, and for
-    distance.
-    """
+    """Writes each name where it covers least, with a line to its point if it is far."""
     axis.figure.draw_without_rendering()  # fixes the layout, so that pixels are known
     frame, scale = axis.get_window_extent(), axis.figure.dpi / 72
     busy = _busy(axis)
@@ -62,7 +57,7 @@ def _busy(axis) -> np.ndarray:
 
 
 def _price(box: Bbox, lead: np.ndarray, busy: np.ndarray, placed: list, frame) -> int:
-    """Returns how much a name in `box`, with its line `lead`, would cover."""
+    """Returns how much a name in `box`, with its line `lead`, would cover or leave."""
     inside = [np.all((lead > b.min) & (lead < b.max), axis=1).any() for b in placed]
     covered = np.all((busy > box.min) & (busy < box.max), axis=1).sum()
     outside = np.any(box.min < frame.min) or np.any(box.max > frame.max)

@@ -1,4 +1,4 @@
-"""Curves, bars and matrices of results: arrays in, a `Figure` out. Draws only."""
+"""Curves, bars and matrices of results."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,7 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
     """Draws BCE an epoch, and what is above its floor: mean over seeds, band over all.
 
     Args:
-        histories: For each model a name and the histories of its runs, one a seed.
+        histories: For each model the histories of its runs, one a seed.
         floor: BCE(x, x) of the validation images, which no model can pass.
 
     Raises:
@@ -109,10 +109,8 @@ def error_by_size(
 
     Args:
         sizes: How many numbers each code has; the ticks of the axis.
-        by_label: A name, and an error for each size, `(sizes,)`, or one for each run
-            and size, `(runs, sizes)`; or, for sizes of its own, a mapping from each
-            size to the error, or to those of several runs. Of several runs the mean
-            is drawn, and a bar from the least to the largest.
+        by_label: For each line an error for each size; or a mapping from sizes of its
+            own to the errors of several runs: their mean is drawn, and their range.
 
     Example:
         >>> by_label = {"PCA": [0.2, 0.1], "autoencoder": {4: [0.05, 0.07]}}
@@ -124,7 +122,7 @@ def error_by_size(
     said = []
     for label, errors, look in with_looks(by_label):
         if not isinstance(errors, Mapping):
-            errors = dict(zip(sizes, np.asarray(errors).T, strict=True))
+            errors = dict(zip(sizes, errors, strict=True))
         mean_and_range(axis, errors, **look, markersize=5, label=label)
         ends = [f"{np.mean(e):.4f} at {size}" for size, e in errors.items()]
         change = f"goes from {ends[0]} to {ends[-1]}" if ends[1:] else f"has {ends[0]}"
@@ -164,10 +162,7 @@ def bars(labels: Sequence[str], values: np.ndarray, xlabel: str, ylabel: str) ->
 
 @styled
 def latent_use(latents: np.ndarray) -> Figure:
-    """Draws how latents are used: the spread of each, and how they correlate.
-
-    Args:
-        latents: `(n, latent_dim)`.
+    """Draws the spread of each of `(n, latent_dim)` latents, and how they correlate.
 
     Example:
         >>> latent_use(np.array([[0.0, 2.0], [2.0, 0.0]])).alt.split("Right: ")[1]
@@ -197,11 +192,9 @@ def latent_use(latents: np.ndarray) -> Figure:
 def measured_and_expected(
     panels: Mapping[str, tuple[Sequence, Sequence, Sequence]], ylabel: str
 ) -> Figure:
-    """Draws measured values as dots, and what was expected as a line, panel by panel.
+    """Draws measured values as dots, and expected ones as a line, on one y axis.
 
-    Args:
-        panels: For each label of an x axis: x, what was measured, what was expected.
-        ylabel: The label of the y axis, which all panels share.
+    Each panel, by the label of its x axis, has x, the measured and the expected values.
 
     Example:
         >>> measured_and_expected({"workers": ([1, 2], [4, 3], [4, 2])}, "seconds").alt

@@ -1,4 +1,4 @@
-"""Pictures of digits and of what becomes of them: arrays in, a `Figure` out."""
+"""Pictures of digits and of what becomes of them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,10 +25,7 @@ def digits(
     Args:
         images: `(n, height, width, 1)`.
         titles: A short text above each image.
-        columns: Images in a row.
-        alt: What is to be seen.
-        **limits: `cmap`, `vmin`, `vmax`, where the images are no grey pictures in
-            [0, 1].
+        **limits: `cmap`, `vmin`, `vmax`, if they are no grey pictures in [0, 1].
 
     Raises:
         ValueError: If `columns` is no positive integer.
@@ -58,7 +55,7 @@ def reconstructions(
 
     Args:
         originals: `(n, 28, 28, 1)`, floats in [0, 1].
-        by_model: A name, and reconstructions of the same shape, for each model.
+        by_model: For each model reconstructions, of the same shape.
         alt: What is to be seen; without it, the errors of each model.
 
     Raises:
@@ -103,13 +100,9 @@ def reconstructions(
 def rows(
     by_label: Mapping[str, np.ndarray], titles: Sequence[str] = (), alt: str = ""
 ) -> Figure:
-    """Draws labelled rows of images, such as two ways from one digit to another.
+    """Draws rows of images, such as two ways from one digit to another.
 
-    Args:
-        by_label: For each row a label and its images, `(n, height, width, 1)` in
-            [0, 1].
-        titles: A short text above each column.
-        alt: What is to be seen.
+    A row has a label and `(n, height, width, 1)` in [0, 1], a column may have a title.
 
     Example:
         >>> rows({"pixels": np.zeros((8, 28, 28, 1))}).alt
@@ -154,11 +147,10 @@ def overview(
     """Draws one digit on its way through an autoencoder, layer by layer.
 
     Args:
-        image: `(28, 28, 1)`.
+        image: `(28, 28, 1)`, as `x_hat`.
         encoded: What each layer of the encoder makes of it, `(side, side, filters)`.
         latents: `(latent_dim,)`.
-        decoded: The same for the decoder.
-        x_hat: `(28, 28, 1)`.
+        decoded: What each layer of the decoder makes of them.
 
     Example:
         >>> x, maps, latents = np.ones((28, 28, 1)), [np.ones((14, 14, 8))], np.ones(4)
@@ -226,10 +218,6 @@ def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
     """Draws the picture that stands for the book where a link to it is shown.
 
     It is 1,200 × 630 pixels when saved with 100 dots an inch.
-
-    Args:
-        title: What stands above.
-        rows: For each label images, `(n, 28, 28, 1)`, the same number in each row.
 
     Example:
         >>> card("A book", {"original": np.zeros((3, 28, 28, 1))}).alt

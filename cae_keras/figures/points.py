@@ -38,8 +38,6 @@ def quality_by_cost(
         cost: The measure along x: its median, and a bar from quartile to quartile.
         measure: The measure along y, of which less is better; a bar goes from the
             least to the largest run.
-        xlabel: What x is, with its unit.
-        ylabel: The same for y.
         fit: Whether to draw the least-squares line through the means; its slope is the
             exponent of a power law.
         front: Whether to draw the Pareto front: all that no other dominates.
@@ -48,13 +46,9 @@ def quality_by_cost(
         ValueError: If a line is asked for, and all costs are the same.
 
     Example:
-        >>> results = {
-        ...     "narrow": {"parameters": [100], "mse": [0.4]},
-        ...     "wide": {"parameters": [400], "mse": [0.2]},
-        ... }
-        >>> labels = ("parameters", "error")
-        >>> quality_by_cost(results, "parameters", "mse", *labels, fit=True).alt
-        'error by parameters: narrow 0.4 at 100; wide 0.2 at 400. The slope is -0.50.'
+        >>> results = {"a": {"n": [100], "mse": [0.4]}, "b": {"n": [400], "mse": [0.2]}}
+        >>> quality_by_cost(results, "n", "mse", "weights", "error", fit=True).alt
+        'error by weights: a 0.4 at 100; b 0.2 at 400. The slope is -0.50.'
     """
     figure = Figure(4.0)
     axis = figure.subplots()
@@ -66,7 +60,7 @@ def quality_by_cost(
         x, y = np.median(costs), np.mean(values)
         mean_and_range(axis, {x: values}, color=color, **DOT)
         axis.plot(np.percentile(costs, (25, 75)), [y, y], color=color)
-        said.append(f"{name} {y:.3g} at {_plain(x)}")
+        said.append(f"{name} {y:.3g} at {x:{',.0f' if x >= 100 else '.3g'}}")
         points.append((x, y))
     x, y = np.transpose(points)
     figure.alt = f"{ylabel} by {xlabel}: {'; '.join(said)}."
@@ -90,9 +84,7 @@ def sweep(
     """Draws a measure against a setting that was swept, such as the learning rate.
 
     Args:
-        by_label: For each line a name, and for each setting the values of its runs.
-        xlabel: What was swept.
-        ylabel: What was measured.
+        by_label: For each line, and each of its settings, the values of the runs.
         cap: A run above this, or without a finite value, has diverged. It is no part
             of the mean, and counted at the upper edge instead.
 
@@ -120,11 +112,6 @@ def sweep(
     legend_below(figure, handles)
     figure.alt = f"{ylabel} by {xlabel}: {'. '.join(said)}."
     return figure
-
-
-def _plain(cost: float) -> str:
-    """Writes a cost with three digits, or all before the point."""
-    return f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
 
 
 def _draw_fit(axis, x: np.ndarray, y: np.ndarray, cost: str) -> float:

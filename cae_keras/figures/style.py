@@ -51,10 +51,7 @@ styled = matplotlib.rc_context(STYLE)
 class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that a notebook shows by itself, with its alternative text.
 
-    Args:
-        height: Inches.
-        alt: What is to be seen, in the words of the result.
-        width: Inches.
+    Height and width are inches; `alt` says the result that is to be seen.
     """
 
     def __init__(self, height: float, alt: str = "", width: float = WIDTH):
@@ -64,10 +61,7 @@ class Figure(matplotlib.figure.Figure):
     def png(self, dpi: int = 180) -> bytes:
         """Returns it as a PNG file of half the usual size: no more than 256 colours.
 
-        The colours that are chosen differ from those drawn by less than an eye can see.
-
-        Args:
-            dpi: Dots an inch.
+        They differ from those drawn by less than an eye can see.
         """
         drawn, file = io.BytesIO(), io.BytesIO()
         self.savefig(drawn, format="png", dpi=dpi)
@@ -82,23 +76,13 @@ class Figure(matplotlib.figure.Figure):
 
 
 def colors_of(names: Iterable[str]) -> list[str]:
-    """Returns a colour for each name: its own, or the next one of `PALETTE`.
-
-    Example:
-        >>> colors_of(["PCA", "baseline"])
-        ['#0072B2', '#404040']
-    """
+    """Returns a colour for each name: its own, or the next one of `PALETTE`."""
     others = itertools.cycle(PALETTE)
     return [COLORS[name] if name in COLORS else next(others) for name in names]
 
 
 def with_looks(by_name: Mapping) -> Iterator[tuple]:
-    """Yields each name, what it stands for, and the colour and marker of its line.
-
-    Example:
-        >>> list(with_looks({"baseline": 1}))
-        [('baseline', 1, {'color': '#404040', 'marker': 'o'})]
-    """
+    """Yields each name, what it stands for, and the colour and marker of its line."""
     markers = itertools.cycle(MARKERS)
     for (name, value), color in zip(by_name.items(), colors_of(by_name), strict=True):
         yield name, value, {"color": color, "marker": next(markers)}
@@ -116,16 +100,6 @@ def plain_log_ticks(*axes):
 
     Call it when everything is drawn. Some decades have ticks at 1, 2 and 5, many
     at 1 only, and a small part of one has them where a linear axis would.
-
-    Args:
-        *axes: Each the `xaxis` or `yaxis` of a matplotlib `Axes`.
-
-    Example:
-        >>> axes = Figure(3).subplots()
-        >>> _ = axes.set(xscale="log", xlim=(0.011, 0.015))
-        >>> plain_log_ticks(axes.xaxis)
-        >>> [label.get_text() for label in axes.get_xticklabels()]
-        ['0.011', '0.012', '0.013', '0.014', '0.015']
     """
     for axis in axes:
         low, high = axis.get_view_interval()
@@ -148,20 +122,7 @@ def legend_below(figure: Figure, handles: Mapping):
 
 
 def mean_and_range(axes, by_place: Mapping[float, Sequence[float]], **look) -> Line2D:
-    """Draws the means of several runs, with bars from the least to the largest.
-
-    Args:
-        axes: A matplotlib `Axes`.
-        by_place: For each place along x the values of its runs; one has no bar.
-        **look: `color`, `label`, `marker` and so on, for `Axes.plot`.
-
-    Returns:
-        The line through the means.
-
-    Example:
-        >>> mean_and_range(Figure(3).subplots(), {1: [3.0, 5.0], 2: [6.0]}).get_ydata()
-        array([4., 6.])
-    """
+    """Draws a line through means of runs, with bars from the least to the largest."""
     means = [np.mean(runs) for runs in by_place.values()]
     (line,) = axes.plot(list(by_place), means, **look)
     bars = [(x, np.min(y), np.max(y)) for x, y in by_place.items() if np.size(y) > 1]
