@@ -1,7 +1,6 @@
 """The lab in a real browser: what it computes against Keras, and that mouse, keys and finger work."""
 
 import base64
-import json
 import os
 import re
 import shutil
@@ -10,12 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from bs4 import BeautifulSoup
 
 from cae_keras.config import CAEConfig
 from cae_keras.data import Mnist
 from cae_keras.deploy.embed import (
-    PARTS,
     described,
     embedded,
     half,
@@ -23,7 +20,6 @@ from cae_keras.deploy.embed import (
     rounded,
 )
 from cae_keras.deploy.lab import Lab
-from cae_keras.experiments import BEYOND, EXPERIMENTS, configurations
 from cae_keras.images import to_float
 from cae_keras.training import Run
 
@@ -195,38 +191,16 @@ def is_in_the_middle(image, atol):
     np.testing.assert_allclose(middle, (14.5, 14.5), atol=atol)
 
 
-def compare(page, name, model, images) -> dict[str, float]:
-    """Returns how far the page's network is off Keras' model, by part, at most.
-
-    A pixel is off by a difference of intensities; a latent, which may be large, in
-    shares of itself and one. The decoder gets random codes, as many as there are images.
-    """
-    parts = page.evaluate(
-        "name => Object.keys(caeLab.dataOf(document.querySelector('.cae-lab-models')).models[name])",
-        name,
+def compute(page, name, way, inputs):
+    """What the page's network makes of inputs; `way` is `encode` or `decode`."""
+    return page.evaluate(
+        """([name, way, inputs]) => {
+            const { models } = caeLab.dataOf(document.querySelector(".cae-lab-models"));
+            const network = new Autoencoder(models[name]);
+            return inputs.map((x) => Array.from(network[way](x)));
+        }""",
+        [name, way, inputs.reshape(len(inputs), -1).tolist()],
     )
-    encoder, decoder = (model.get_layer(part) for part in ("encoder", "decoder"))
-    size = decoder.input_shape[-1]
-    codes = np.random.default_rng(0).normal(0, 3, (len(images), size)).astype("float32")
-    asked = {"encoder": (encoder, images), "decoder": (decoder, codes)}
-    off = {}
-    for part, (half_model, inputs) in asked.items():
-        if part not in parts:
-            continue
-        found = page.evaluate(
-            """([name, part, inputs]) => {
-                const holder = document.querySelector(".cae-lab-models");
-                const network = new Autoencoder(caeLab.dataOf(holder).models[name]);
-                const compute = part === "encoder" ? "encode" : "decode";
-                return inputs.map((x) => Array.from(network[compute](x)));
-            }""",
-            [name, part, inputs.reshape(len(inputs), -1).tolist()],
-        )
-        wanted = half_model.predict(inputs, verbose=0).reshape(len(inputs), -1)
-        assert wanted.std() > 0.01
-        size = 1 + abs(wanted) if part == "encoder" else 1
-        off[part] = float((abs(found - wanted) / size).max())
-    return off
 
 
 class TestNetwork:
@@ -234,9 +208,17 @@ class TestNetwork:
     def test_outputs_equal_those_of_keras_with_the_same_weights(
         self, page, runs, mnist, name
     ):
-        off = compare(page, name, rounded(runs[name]), to_float(mnist.x_test[:100]))
-        assert off["encoder"] <= 1e-5
-        assert off["decoder"] <= 1e-5
+        """A latent, which may be large, in shares of itself and one."""
+        model, images = rounded(runs[name]), to_float(mnist.x_test[:100])
+        size = runs[name].config.latent_dim
+        codes = np.random.default_rng(0).normal(0, 3, (100, size)).astype("float32")
+        latents = model.get_layer("encoder").predict(images, verbose=0)
+        pixels = model.get_layer("decoder").predict(codes, verbose=0).reshape(100, -1)
+        assert min(latents.std(), pixels.std()) > 0.01
+        found = compute(page, name, "encode", images)
+        np.testing.assert_allclose(found, latents, rtol=1e-5, atol=1e-5)
+        found = compute(page, name, "decode", codes)
+        np.testing.assert_allclose(found, pixels, rtol=0, atol=1e-5)
 
     def test_every_float16_is_read_as_numpy_reads_it(self, page):
         bits = np.arange(2**16, dtype="<u2")
@@ -356,26 +338,6 @@ class TestDraw:
         page.get_by_label("In the field:").select_option(label=strange)
         assert shown(page.locator(self.ANSWERS))[0].max() > 200
 
-    def test_three_models_take_less_than_50_ms_and_a_decoding_less_than_8(self, page):
-        """Medians: a machine that is busy with other things can be slow at times."""
-        both, decode = page.evaluate(
-            """() => {
-                const { models, images } = caeLab.dataOf(document.querySelector(".cae-lab-models"));
-                const image = Array.from(bytesOf(images).slice(0, 784), (v) => v / 255);
-                const networks = ["2 latents", "baseline", "trade-off"].map((n) => new Autoencoder(models[n]));
-                const codes = networks.map((network) => network.encode(image));
-                const time = (work) => caeLab.median(Array.from({ length: 30 }, () => {
-                    const start = performance.now();
-                    work();
-                    return performance.now() - start;
-                }));
-                return [time(() => networks.forEach((n) => n.decode(n.encode(image)))),
-                        Math.max(...networks.map((n, i) => time(() => n.decode(codes[i]))))];
-            }"""
-        )
-        assert both < 50
-        assert decode < 8
-
 
 @pytest.mark.parametrize("key, digit, end", [("Home", "3", 0), ("End", "5", 1)])
 def test_the_ends_of_a_walk_are_the_digits_and_their_reconstructions(
@@ -438,55 +400,16 @@ class TestPage:
 
 
 LABS = {"experiment_2_latent_dim": ["latent-pad", "interpolate"], "tradeoff": ["draw"]}
-HELD = [
-    ("experiment_2_latent_dim", "2 latents", {"decoder"}),
-    ("experiment_2_latent_dim", "baseline", {"decoder"}),
-    ("tradeoff", "2 latents", {"encoder", "decoder"}),
-    ("tradeoff", "baseline", {"encoder", "decoder"}),
-    ("tradeoff", "trade-off", {"encoder", "decoder"}),
-]
-
-
-def with_weights_of(path, name):
-    """Returns Keras' model, with the trained weights that a built page holds."""
-    page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
-    data = json.loads(page.select_one(".cae-lab-models script").string)["models"][name]
-    packed = np.frombuffer(base64.b64decode(data["weights"]), "<f2").astype("float32")
-    model = rounded(untrained(configurations(*EXPERIMENTS, *BEYOND)[name]))
-    at = 0
-    for part in filter(data.get, PARTS):
-        for layer in model.get_layer(part).layers:
-            weights = []
-            for old in layer.get_weights():
-                weights.append(packed[at : at + old.size].reshape(old.shape))
-                at += old.size
-            layer.set_weights(weights)
-    assert at == len(packed)
-    return model
 
 
 @pytest.mark.skipif(not os.environ.get("CAE_BUILT"), reason="CAE_BUILT is not set")
 class TestBook:
-    @pytest.mark.parametrize("theme", ["light", "dark"])
     @pytest.mark.parametrize("stem", LABS)
-    def test_a_built_page_has_its_labs(self, browser, stem, theme):
+    def test_a_built_page_has_its_labs(self, browser, stem):
         path = ROOT / "_build" / "html" / f"{stem}.html"
-        watched = Watched(browser, path.as_uri(), color_scheme=theme)
+        watched = Watched(browser, path.as_uri())
         figures = watched.page.locator("figure.cae-lab")
         labs = figures.evaluate_all("all => all.map(e => e.dataset.lab)")
         assert labs == LABS[stem]
         assert watched.page.locator(".cae-lab-static").count() == 0
-        assert watched.page.locator("html").get_attribute("data-theme") == theme
         watched.close()
-
-    @pytest.mark.parametrize("stem, name, parts", HELD)
-    def test_trained_networks_compute_what_keras_does(
-        self, browser, mnist, stem, name, parts
-    ):
-        path = ROOT / "_build" / "html" / f"{stem}.html"
-        watched = Watched(browser, path.as_uri())
-        model = with_weights_of(path, name)
-        off = compare(watched.page, name, model, to_float(mnist.x_test[:100]))
-        watched.close()
-        assert set(off) == parts
-        assert max(off.values()) <= 1e-5, off

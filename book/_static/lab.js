@@ -479,5 +479,5 @@ function startLabs() {
 }
 
 document.addEventListener("DOMContentLoaded", startLabs);
-globalThis.caeLab = { centred, dataOf, median };
+globalThis.caeLab = { centred, dataOf };
 }
