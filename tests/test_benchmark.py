@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from cae_keras.compare.tables import GROUPS, medians
+from cae_keras.compare.tables import GROUPS
 from cae_keras.config import CAEConfig
 from cae_keras.deploy.benchmark import benchmark
 from cae_keras.deploy.latency import latency
@@ -45,19 +45,15 @@ class TestLatency:
         assert turns == "abc" + "abcbabcba"  # ends of a round meet
         assert log[:4] == ["a"] * 4  # warmed up twice, then timed twice
 
-    def test_a_short_call_is_repeated(self):
-        log = []
-        latency({"short": lambda: log.append(1)}, rounds=1, least=0.002)
-        assert len(log) > 100
-
-    def test_uses_one_thread_and_no_gradients_and_leaves_both_as_they_were(self):
-        seen, before = set(), torch.get_num_threads()
+    def test_repeats_a_short_call_on_one_thread_without_gradients(self):
+        seen, before = [], torch.get_num_threads()
 
         def look():
-            seen.add((torch.get_num_threads(), torch.is_grad_enabled()))
+            seen.append((torch.get_num_threads(), torch.is_grad_enabled()))
 
-        latency({"look": look}, rounds=1, least=1e-6)
-        assert seen == {(1, False)}
+        latency({"look": look}, rounds=1, least=0.002)
+        assert len(seen) > 100
+        assert set(seen) == {(1, False)}
         assert (torch.get_num_threads(), torch.is_grad_enabled()) == (before, True)
 
 
@@ -107,12 +103,9 @@ def test_a_benchmark_has_every_cost_of_every_network():
     for name in ("encode", "decode", "both"):
         assert found[name].shape == (2,)
     assert np.median(found["both"]) < 1_000  # milliseconds, not microseconds
-    (row,) = medians({"a": found}, "sizes")
-    assert row["compression"] == "65.3 ×"
 
 
 def test_the_machine_names_itself():
     about = machine()
     assert all(isinstance(value, str) and value for value in about.values())
     assert about["torch"] == torch.__version__
-    assert about["date"][:2] == "20"
