@@ -9,17 +9,15 @@ from fake_tasks import Fake, begun
 from cae_keras.deploy import machine
 from cae_keras.deploy.machine import device
 from cae_keras.study import workers
+from cae_keras.study.complete import complete
 from cae_keras.study.store import Store, digest
-from cae_keras.study.workers import complete
 
 GPU = "cuda: NVIDIA L4"
 
 
 @pytest.mark.parametrize("name", ["cpu", "meta"])
 def test_it_is_where_keras_computes(start_python, name):
-    script = (
-        "import cae_keras; from cae_keras.deploy.machine import device; print(device())"
-    )
+    script = "from cae_keras.deploy.machine import device; print(device())"
     process = start_python(script, KERAS_TORCH_DEVICE=name)
     out, err = process.communicate(timeout=120)
     assert (out, process.returncode) == (f"{name}\n", 0), err

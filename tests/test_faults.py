@@ -164,9 +164,8 @@ def test_dates_of_the_store_decide_nothing(
     rows = report(Store(), tiny)
     for path in folder.iterdir():
         os.utime(path, (seconds, seconds))
-    monkeypatch.setattr(
-        "cae_keras.study.workers._pool", lambda tasks, _: pytest.fail(tasks)
-    )
+    rest = "cae_keras.study.complete._Rest"
+    monkeypatch.setattr(rest, lambda missing, *_: pytest.fail(str(missing)))
     assert same_bits(finished[1], results_of(tiny))
     assert report(Store(), tiny) == rows
     assert rows[0]["bce"] is not None

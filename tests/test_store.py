@@ -17,9 +17,9 @@ from fake_tasks import Fake, begun
 
 from cae_keras.config import ROOT
 from cae_keras.study import store
+from cae_keras.study.complete import complete
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Entry, Store, digest
-from cae_keras.study.workers import complete
 
 
 @pytest.fixture

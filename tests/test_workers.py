@@ -23,11 +23,13 @@ from fake_tasks import Fake, alive, begun, gone, output_into, pids, until
 
 import cae_keras
 from cae_keras import CAEConfig, Recipe
+from cae_keras.study import complete as completing
 from cae_keras.study import keys, workers
+from cae_keras.study.complete import complete
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Entry, Store
 from cae_keras.study.tasks import Measuring, Reading, Training
-from cae_keras.study.workers import Workers, complete, number_of_workers
+from cae_keras.study.workers import Workers, number_of_workers
 
 RECIPE = Recipe(images=128, epochs=3)
 REAL = [Training(CAEConfig(filters=(4, 8), latent_dim=4), RECIPE, s) for s in (0, 1)]
@@ -39,6 +41,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 import fake_tasks
 from cae_keras import __main__ as command_line, load_mnist
 from cae_keras.study import workers
+from cae_keras.study.complete import complete
 from fake_tasks import Fake
 
 if os.environ.get("CAE_BACKEND") == "ray":
@@ -51,12 +54,12 @@ folder, data = Path(sys.argv[1]), load_mnist()
 """
 STOPPED = """
 tasks = [Fake("first", folder), Fake("second", folder, after=9), Fake("third", folder, after=9)]
-command_line.run = lambda *_, **__: workers.complete(tasks, data)
+command_line.run = lambda *_, **__: complete(tasks, data)
 sys.exit(command_line.main(["train"]))
 """
 FAILING = """
 try:
-    workers.complete([Fake("fails", folder, fails=True)], data)
+    complete([Fake("fails", folder, fails=True)], data)
 except ZeroDivisionError as error:
     print("told:", error)
 """
@@ -243,7 +246,7 @@ class Bar:
 def test_steps_are_told_while_a_task_is_under_way(where, tiny, tmp_path):
     """The task has told its five steps, and waits for what will not come."""
     task = Fake("waits", tmp_path, after=1)
-    kind = Workers if where == "here" else workers._ray_workers()
+    kind = Workers if where == "here" else completing._ray_workers()
     with contextlib.suppress(KeyError), kind(2, Bar()) as pool:
         pool.submit(task_key(task, tiny), task, tiny)
         until(lambda: pool.ended() or pool.bar.n > 0)
@@ -494,7 +497,7 @@ class TestHowManyAndWhere:
         """Two tasks of five steps each, with two cores and no number of workers asked for."""
         monkeypatch.delenv("CAE_WORKERS")
         monkeypatch.setattr(workers.loky, "cpu_count", lambda: 2)
-        monkeypatch.setattr(workers, "WORTH", worth)
+        monkeypatch.setattr(completing, "WORTH", worth)
         complete([Fake("first", tmp_path), Fake("second", tmp_path)], tiny)
         assert (pids(tmp_path) == {os.getpid()}) == here
 

@@ -8,10 +8,10 @@ from cae_keras.config import CAEConfig, Recipe, get_preset, one_of
 from cae_keras.data import Mnist, load_mnist
 from cae_keras.experiments import configurations
 from cae_keras.measurements.reader import Reader, reader_recipe
+from cae_keras.study.complete import complete
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Store
 from cae_keras.study.tasks import Measuring, Reading, Training
-from cae_keras.study.workers import complete
 from cae_keras.training import Run, check_run
 
 Runs = dict[str, tuple[Run, ...]]
