@@ -46,10 +46,10 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
     some = slice(None, None, -(-len(latents) // MOST_POINTS))
     colors = [CLASS_COLORS[label % 10] for label in labels[some]]
     axis.scatter(*latents[some].T, s=6, c=colors, lw=0)
-    halo = [withStroke(linewidth=4, foreground="white")]
-    for name, (x, y) in zip(classes, _apart(medians, latents), strict=True):
-        look = {"ha": "center", "va": "center", "size": 18, "weight": "bold"}
-        axis.text(x, y, str(name), path_effects=halo, **look)
+    look = {"ha": "center", "va": "center", "size": 18, "weight": "bold"}
+    look["path_effects"] = [withStroke(linewidth=4, foreground="white")]
+    for name, place in zip(classes, _apart(medians, latents), strict=True):
+        axis.text(*place, str(name), **look)
     axis.set(xlabel="first latent", ylabel="second latent")
     return figure
 
@@ -66,15 +66,15 @@ def kernels(by_model: Mapping[str, np.ndarray]) -> Figure:
         'Kernels of the first layer, between -31 and 31: narrow 2 of 2.'
     """
     top = max(np.abs(weights).max() for weights in by_model.values())
-    mosaics = {name: _mosaic(weights) for name, weights in by_model.items()}
-    shown = {n: min(w.shape[-1], MOST_KERNELS) for n, w in by_model.items()}
-    said = [f"{n} {shown[n]} of {w.shape[-1]}" for n, w in by_model.items()]
+    mosaics = [_mosaic(weights) for weights in by_model.values()]
+    counts = {name: weights.shape[-1] for name, weights in by_model.items()}
+    said = [f"{name} {min(n, MOST_KERNELS)} of {n}" for name, n in counts.items()]
     alt = f"Kernels of the first layer, between {-top:.3g} and {top:.3g}: "
-    heights = [len(mosaic) for mosaic in mosaics.values()]
-    inches = sum(heights) * 4.7 / max(m.shape[1] for m in mosaics.values())
+    heights = [len(mosaic) for mosaic in mosaics]
+    inches = sum(heights) * 4.7 / max(mosaic.shape[1] for mosaic in mosaics)
     figure = Figure(inches + 0.2 * len(heights), alt + ", ".join(said) + ".")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, words, mosaic in zip(axes, said, mosaics.values(), strict=True):
+    for axis, words, mosaic in zip(axes, said, mosaics, strict=True):
         image = axis.imshow(mosaic, cmap="PuOr", vmin=-top, vmax=top)
         bare(axis)
         axis.set(anchor="W", facecolor="#808080")

@@ -45,8 +45,8 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
         validation = np.array([run["val_loss"] for run in runs])
         epochs = np.arange(1, len(training) + 1)
         left.plot(epochs, training, ":", color=look["color"], lw=1.2)
-        handles[name] = _line_and_band(left, validation, look)
-        _line_and_band(right, validation - floor, look)
+        handles[name] = _line_and_band(left, epochs, validation, look)
+        _line_and_band(right, epochs, validation - floor, look)
         first, last = validation.mean(axis=0)[[0, -1]]
         said.append(f"{name} goes from {first:.4f} to {last:.4f}")
     handles["training"] = Line2D([], [], color=GREY, ls=":", lw=1.5)
@@ -63,9 +63,8 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
     return figure
 
 
-def _line_and_band(axis, values: np.ndarray, look: dict) -> Line2D:
+def _line_and_band(axis, epochs, values: np.ndarray, look: dict) -> Line2D:
     """Draws the mean of `(runs, epochs)`, and a band over all if there are several."""
-    epochs = np.arange(1, values.shape[1] + 1)
     (line,) = axis.plot(epochs, values.mean(axis=0), **look, markersize=4)
     if len(values) > 1:
         low, high = values.min(axis=0), values.max(axis=0)
@@ -127,8 +126,8 @@ def error_by_size(
         ends = [f"{np.mean(e):.4f} at {size}" for size, e in errors.items()]
         change = f"goes from {ends[0]} to {ends[-1]}" if ends[1:] else f"has {ends[0]}"
         said.append(f"{label} {change}")
-    axis.set(xscale="log", yscale="log", xlabel="numbers kept of each image")
-    axis.set_ylabel("mean squared error per pixel")
+    axis.set(xlabel="numbers kept of each image", ylabel="mean squared error per pixel")
+    axis.set(xscale="log", yscale="log")
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.xaxis.minorticks_off()
     plain_log_ticks(axis.yaxis)

@@ -19,6 +19,7 @@ from cae_keras.figures.style import (
 )
 
 DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white"}
+LINE = {"color": GREY, "lw": 1.4, "zorder": 1}
 
 
 @styled
@@ -69,6 +70,8 @@ def quality_by_cost(
     if front:
         best = _draw_front(axis, x, y, dominators(results, cost, measure))
         figure.alt += f" On the Pareto front: {', '.join(best)}."
+    if fit or front:
+        axis.legend()
     plain_log_ticks(axis.xaxis, axis.yaxis)
     place_names(axis, list(results), x, y)
     return figure
@@ -120,10 +123,8 @@ def _draw_fit(axis, x: np.ndarray, y: np.ndarray, cost: str) -> float:
         raise ValueError(f"cost={cost!r}: a line needs costs that differ")
     slope, offset = np.polyfit(np.log(x), np.log(y), 1)
     ends = np.array([x.min(), x.max()])
-    look = {"color": GREY, "lw": 1.4, "zorder": 1}
     label = f"slope {slope:.2f}".replace("-", "−")
-    axis.plot(ends, np.exp(offset) * ends**slope, "--", label=label, **look)
-    axis.legend()
+    axis.plot(ends, np.exp(offset) * ends**slope, "--", label=label, **LINE)
     return slope
 
 
@@ -132,8 +133,7 @@ def _draw_front(axis, x: np.ndarray, y: np.ndarray, dominated_by: dict) -> list[
     names = list(dominated_by)
     best = [i for i in np.argsort(x) if not dominated_by[names[i]]]
     steps = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])
-    axis.plot(*steps.T, color=GREY, lw=1.4, zorder=1, label="Pareto front")
-    axis.legend()
+    axis.plot(*steps.T, label="Pareto front", **LINE)
     return [names[i] for i in best]
 
 
