@@ -49,12 +49,9 @@ cae.fold_batch_norm(runs["small"][0]).count_params()
 """
 
 
-def cut_off():
-    return shutil.which("unshare") and not subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode  # fmt: skip
-
-
+CUT_OFF = shutil.which("unshare") and subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode == 0  # fmt: skip
 needs_namespace = pytest.mark.skipif(
-    not cut_off(), reason="`unshare -n` is refused: it takes Linux and root"
+    not CUT_OFF, reason="`unshare -n` is refused: it takes Linux and root"
 )
 
 
