@@ -36,13 +36,6 @@ def lead_of_two(results: Results) -> dict[str, np.ndarray]:
     return {"smaller effect of the two": lead}
 
 
-def last_gains(results: Results) -> dict[str, np.ndarray]:
-    """Returns the last epoch's gain of every configuration."""
-    return {
-        name: values(results, name, "last_gain") for name in ("baseline", *VARIANTS)
-    }
-
-
 def no_larger(results: Results) -> dict[str, np.ndarray]:
     """Returns the change of excess BCE of all with no more parameters."""
     return {
@@ -155,7 +148,9 @@ TAKEAWAYS = (
     Claim(13, "All models converged within 10 epochs",
         "In every configuration, the last epoch of this build's budget changes the "
         "excess validation BCE by less than 1 %, either way.",
-        (Part(Quantity("gain of the last epoch", SHARE), last_gains, low=-1, high=1),)),
+        (Part(Quantity("gain of the last epoch", SHARE),
+              lambda r: {v: values(r, v, "last_gain") for v in ("baseline", *VARIANTS)},
+              low=-1, high=1),)),
     Claim(14, "The baseline model … remains the best trade-off between performance and "
         "complexity",
         "Every other configuration with at most as many parameters has more excess "
@@ -212,15 +207,13 @@ CLAIMS = {
 
 
 def judge_claims(results: Results, chapter: str | None = None) -> Table:
-    """Judges the claims of the original study by what this build measured.
+    """Judges the claims of the original study by what this build measured, row by row.
+
+    With one seed, whatever depends on the seed is undecided.
 
     Args:
         chapter: An experiment, or `"takeaways"`: its claims only. Without it, all but
             those of `"tradeoff"`, the table of choices behind the proposal.
-
-    Returns:
-        A `Table`, one row a claim. With one seed, whatever depends on the seed is
-        undecided.
 
     Raises:
         ValueError: If there is no such chapter, or the results lack a configuration or

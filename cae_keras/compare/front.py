@@ -108,28 +108,25 @@ def choose(results: Results, errors: Mapping[str, float]) -> str | None:
 def dominators(
     results: Results, cost: str, measure: str = "excess_bce"
 ) -> dict[str, list[str]]:
-    """Returns by whom each configuration is dominated: no dearer, and no worse.
+    """Returns by whom each is dominated: less of cost or error, no more of the other.
 
     Args:
         cost: The measure of cost, less is better; its median counts.
         measure: The measure of error, less is better; its mean over seeds counts.
 
     Returns:
-        For each configuration those that dominate it, the best first. On the Pareto
-        front are those with none: two equal points do not strike each other out.
+        For each configuration the others, the best first. On the Pareto front are those
+        with none: two equal points do not strike each other out.
 
     Example:
         >>> a, b = {"macs": [10], "mse": [0.2]}, {"macs": [20], "mse": [0.3]}
         >>> dominators({"a": a, "b": b}, "macs", "mse")
         {'a': [], 'b': ['a']}
     """
-    points = {
-        name: (
-            np.median(values(results, name, cost)),
-            values(results, name, measure).mean(),
-        )
-        for name in results
-    }
+    points = {}
+    for name in results:
+        costs, errors = (values(results, name, m) for m in (cost, measure))
+        points[name] = np.median(costs), errors.mean()
     best_first = sorted(points, key=lambda name: points[name][::-1])
     return {
         name: [other for other in best_first if _dominates(points[other], point)]

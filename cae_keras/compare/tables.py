@@ -148,9 +148,8 @@ def differences(results: Results, measures: str | Sequence[str] = "change") -> T
 def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
     """Returns a row a configuration: medians, and from which to which quartile.
 
-    Times have outliers, all to one side: whatever else the machine did. The median and
-    the quartiles do not mind a few. A value that does not vary has no quartiles, and
-    one that could not be measured is a dash.
+    They do not mind the outliers of times. A value that does not vary has no quartiles,
+    and one that could not be measured is a dash.
 
     Example:
         >>> medians({"baseline": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, ["both"])

@@ -34,7 +34,7 @@ def in_unit(found: Interval, unit: Unit) -> Interval:
 def as_text(found: Interval, unit: Unit = PLAIN) -> str:
     """Returns an estimate with its interval as text, with the digits that it supports.
 
-    In `PERCENT` or `TIMES` it must be an interval of ln(variant / baseline).
+    For `PERCENT` and `TIMES` it is an interval of ln(variant / baseline).
 
     Example:
         >>> as_text(Interval(math.log(0.5), math.log(0.4), math.log(0.625), 3), PERCENT)
