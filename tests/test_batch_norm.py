@@ -85,14 +85,6 @@ class TestCoupling:
         assert not np.allclose(*one, atol=1e-3)
 
 
-def test_a_run_reconstructs_batch_by_batch_as_keras_trains(run, tiny):
-    x = tiny.x_test[:20]  # the last batch is smaller
-    batches = [in_keras_training_mode(run, x[i : i + 8]) for i in (0, 8, 16)]
-    found = run.reconstruct(x, batch_size=8, training=True)
-    assert found == pytest.approx(np.concatenate(batches), abs=1e-5)
-    assert bits(run.autoencoder.get_weights()) == bits(run.weights)
-
-
 class TestFolding:
     @pytest.fixture
     def wild(self, run):
@@ -116,10 +108,6 @@ class TestFolding:
         assert expected.std() > 0.1  # else it would be easy
         assert np.abs(found - expected).max() < 1e-5
         assert bits(wild.autoencoder.get_weights()) == before
-
-    def test_the_layers_of_the_plain_network_are_left(self, run, plain):
-        folded = [weight.shape for weight in fold_batch_norm(run).get_weights()]
-        assert folded == [weight.shape for weight in plain.weights]
 
     def test_without_batch_norm_it_is_a_copy(self, plain):
         folded = fold_batch_norm(plain)

@@ -3,7 +3,6 @@
 Three seeds whose changes are c − s, c and c + s have the interval c ± t s / √3, and t = 4.303: that is c ± 2.48 s.
 """
 
-import html
 import re
 import runpy
 
@@ -166,15 +165,6 @@ def test_in_every_seed_takes_three(seeds, opposite, expected):
     assert judged(made(changes, seeds=seeds))[11]["verdict"] == expected
 
 
-def test_more_seeds_decide_more():
-    """Two seeds 0.01 apart on either side have the interval ± 12.7 · 0.0141 / √2 = ± 0.127 on the logarithm."""
-    for percent, decided in ((-8, {3}), (-20, {2, 3})):
-        for seeds in (1, 2, 3):
-            results = made({("batch norm", "roughness"): percent}, seeds=seeds)
-            expected = "holds" if seeds in decided else "undecided"
-            assert judged(results)[6]["verdict"] == expected
-
-
 def test_one_seed_leaves_all_but_exact_numbers_undecided():
     verdicts = judged(made(STRONG, seeds=1))
     decided = [n for n, row in verdicts.items() if row["verdict"] != "undecided"]
@@ -215,42 +205,19 @@ class TestMeasured:
         assert lines(13, results)[0].startswith("narrow: gain of the last epoch 2.00 %")
 
     def test_14_says_which_of_its_two_parts_fails(self):
-        results = made(BEATEN | {("narrow", "excess_bce"): 25})
-        smaller, products = lines(14, results)
-        assert (
-            "of 5: holds for 5" in smaller
-        )  # narrow, 2, 8 latents, Leaky ReLU, trade-off
-        assert products.startswith(
-            "narrow: parameters × excess BCE −37.5 %"
-        )  # 1.25 · 0.5004
+        smaller, products = lines(14, made(BEATEN | {("narrow", "excess_bce"): 25}))
+        # smaller are narrow, 2 and 8 latents, Leaky ReLU, trade-off; and 1.25 · 0.5004
+        assert "of 5: holds for 5" in smaller
+        assert products.startswith("narrow: parameters × excess BCE −37.5 %")
         assert products.endswith("the least favourable of 9: holds for 8, fails for 1")
 
 
-def cells(row):
-    """Returns the text of the cells in a row of HTML."""
-    found = re.findall(r"<t[dh].*?>(.*?)</t[dh]>", row)
-    return [html.unescape(re.sub("<.*?>", "", cell)).strip() for cell in found]
-
-
 class TestTable:
-    def test_html_has_every_word_and_its_class(self):
-        verdicts = judge_claims(made(STRONG))
-        source = verdicts._repr_html_()
-        rows = list(map(cells, re.findall("<tr>.*?</tr>", source)))
-        assert rows[0] == [
-            "claim", "the original study says", "rule, stated before the result", "measured", "verdict",
-        ]  # fmt: skip
-        assert [row[0] for row in rows[1:]] == [str(n) for n in range(1, 15)]
-        assert [row[-1] for row in rows[1:]] == [v["verdict"] for v in verdicts]
-        assert rows[8][1] == "“Adds <0.5\N{NO-BREAK SPACE}% params”"
-        for word in ("holds", "fails", "undecided"):
-            assert re.search(rf'<td><span class="verdict-{word}">{word}</span> *</td>', source)  # fmt: skip
-
-    def test_plain_text_says_the_same_on_a_screen(self):
-        text = repr(judge_claims(made(STRONG)))
-        for word in ("holds", "fails", "undecided", "“Smoother training”"):
-            assert word in text
-        assert max(map(len, text.split("\n"))) <= 140
+    def test_is_in_the_order_of_the_numbers_and_fits_a_screen(self):
+        ledger = judge_claims(made(STRONG))
+        assert [row["claim"] for row in ledger] == [str(n) for n in range(1, 15)]
+        assert ledger[7]["the original study says"] == "“Adds <0.5 % params”"
+        assert max(map(len, repr(ledger).split("\n"))) <= 140
 
     @pytest.mark.parametrize("seeds", [1, 2, 3])
     @pytest.mark.parametrize("s", [0, 0.01, 3, 60])
@@ -276,17 +243,6 @@ class TestClaims:
         for part in claim.parts:
             for bound in {part.low, part.high} - {0, np.inf, -np.inf}:
                 assert re.search(rf"\b{abs(bound):g}(?![\d.]\d)", claim.rule), bound
-
-    @pytest.mark.parametrize("name", STUDY)
-    def test_what_is_missing_is_named(self, name):
-        results = made()
-        if name != "baseline":
-            del results[name]["last_gain"]
-            with pytest.raises(ValueError, match="measure='last_gain'"):
-                judge_claims(results)
-        del results[name]
-        with pytest.raises(ValueError, match=f"configuration='{name}'"):
-            judge_claims(results)
 
     def test_an_experiment_added_to_the_study_moves_no_claim(self, monkeypatch):
         mine = Experiment("mine", "slope", "Which?", {"mine": CAEConfig(latent_dim=3)})

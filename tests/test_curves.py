@@ -40,18 +40,3 @@ class TestRoughness:
 def test_last_gain_is_the_share_that_is_gone(last, gain):
     losses = [0.9, FLOOR + 0.04, FLOOR + last]
     assert last_gain(losses, FLOOR) == pytest.approx(gain)
-
-
-@pytest.mark.parametrize("measure", [roughness, last_gain])
-class TestBoth:
-    @pytest.mark.parametrize("bad", [FLOOR, 0.01, math.nan, math.inf])
-    def test_losses_must_lie_above_the_floor(self, measure, bad):
-        with pytest.raises(ValueError, match=r"finite and above the floor, 0\.058"):
-            measure([0.1, bad, 0.09], FLOOR)
-
-    def test_one_curve_at_a_time(self, measure):
-        with pytest.raises(ValueError, match=r"losses has shape \(3, 2\)"):
-            measure(np.ones((3, 2)), FLOOR)
-
-    def test_a_plain_float(self, measure):
-        assert type(measure((0.2, 0.1, 0.09), FLOOR)) is float
