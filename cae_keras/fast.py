@@ -17,7 +17,7 @@ from torch.optim.adam import adam
 
 from cae_keras.models import kernel_size
 
-EPSILON = keras.config.epsilon()  # how near to 0 and 1 Keras lets a probability come
+EPSILON = 1e-7  # how near to 0 and 1 Keras lets a probability come, unless it is told
 chains = weakref.WeakKeyDictionary()  # of each model that was checked
 
 

@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 
 import keras
 import numpy as np
@@ -20,6 +20,22 @@ from cae_keras.progress import progress_bar
 BATCH = 1_000  # images at a time where nothing is learnt from them
 VALIDATION_BATCH = 250  # the same, while a network is being trained
 KEPT = 31 * 2**20  # bytes, just below the most that glibc can be taught to keep
+CONFIG, AUTOCAST = keras.config, torch.is_autocast_enabled
+DETERMINISTIC = torch.are_deterministic_algorithms_enabled
+AMBIENT = (  # how it is read, how it is set, to what
+    (CONFIG.dtype_policy, CONFIG.set_dtype_policy, "float32"),
+    (CONFIG.floatx, CONFIG.set_floatx, "float32"),
+    (CONFIG.epsilon, CONFIG.set_epsilon, 1e-7),
+    (CONFIG.image_data_format, CONFIG.set_image_data_format, "channels_last"),
+    (CONFIG.max_epochs, CONFIG.set_max_epochs, None),
+    (CONFIG.max_steps_per_epoch, CONFIG.set_max_steps_per_epoch, None),
+    (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+    (torch.get_num_threads, torch.set_num_threads, 1),
+    (torch.is_grad_enabled, torch.set_grad_enabled, True),
+    (partial(AUTOCAST, "cpu"), partial(torch.set_autocast_enabled, "cpu"), False),
+    (DETERMINISTIC, torch.use_deterministic_algorithms, False),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +71,8 @@ class Run:
     @cached_property
     def autoencoder(self) -> keras.Model:
         """The trained model."""
-        autoencoder = build_autoencoder(self.config)
+        with pinned():
+            autoencoder = build_autoencoder(self.config)
         autoencoder.set_weights(self.weights)
         return autoencoder
 
@@ -125,7 +142,7 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     x = to_float(data.x_train[: recipe.images], "x_train")
     x_val = to_float(data.x_val, "x_val")
     label = f"training, filters {config.filters}, seed {seed}"
-    with one_thread(), progress_bar(recipe.steps, label) as bar:
+    with pinned(), progress_bar(recipe.steps, label) as bar:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
         trainer = Trainer(autoencoder.inputs, autoencoder.outputs)
@@ -197,14 +214,16 @@ def keep_memory():
 
 
 @contextlib.contextmanager
-def one_thread():
-    """Lets torch use one thread inside the block, and as many as before after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+def pinned():
+    """Pins inside the block what Keras and torch keep globally and numbers depend on.
+
+    One thread is what makes them the same on any number of cores.
+    """
+    with contextlib.ExitStack() as stack:
+        for read, write, value in AMBIENT:
+            stack.callback(write, read())
+            write(value)
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Observer(keras.callbacks.Callback):

@@ -492,11 +492,27 @@ def test_of_any_other_remote_nothing_is_shown(named, remote):
     assert named(remote) == ("", "")
 
 
-def test_without_a_remote_it_is_the_repository_that_is_named(named, monkeypatch):
+def test_without_a_remote_it_is_the_repository_that_is_named(named):
     assert named(None, REPOSITORY) == (REPOSITORY, "https://somebody.github.io/a-fork/")
     assert named(None, "https://gitlab.com/o/n") == ("https://gitlab.com/o/n", "")
-    monkeypatch.setenv("BOOK_URL", "https://book.example/")
-    assert named(None, REPOSITORY)[1] == "https://book.example/"
+
+
+@pytest.mark.parametrize(
+    "url, base",
+    [
+        ("https://book.example/", "https://book.example/"),
+        ("https://books.example/cae", "https://books.example/cae/"),
+        (" https://books.example:8443/a%20b// ", "https://books.example:8443/a%20b/"),
+    ],
+)
+def test_an_address_that_is_given_ends_in_one_slash(named, monkeypatch, url, base):
+    monkeypatch.setenv("BOOK_URL", url)
+    assert named(None, REPOSITORY)[1] == base
+
+
+def test_the_site_of_a_user_lies_at_its_top(named):
+    address = "https://github.com/Somebody/somebody.github.io"
+    assert named(None, address)[1] == "https://somebody.github.io/"
 
 
 def test_a_copy_within_another_repository_does_not_take_its_remote(named, tmp_path):

@@ -10,7 +10,7 @@ from test_models import randomise
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.fast import Batches, FusedAdam, Trainer, binary_crossentropy, forward
 from cae_keras.models import build_autoencoder, build_decoder, build_encoder
-from cae_keras.training import OneCycle, one_thread
+from cae_keras.training import OneCycle, pinned
 
 LAST = "conv0_transpose"
 FILTERS = (4, 6, 5, 3, 2)  # down to a single pixel
@@ -25,7 +25,7 @@ RECIPE = Recipe(images=300, epochs=2)  # 10 steps, the last of an epoch with 44 
 
 @pytest.fixture(autouse=True)
 def calm():
-    with one_thread():
+    with pinned():
         yield
 
 

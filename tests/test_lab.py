@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+import cae_keras as cae
 from cae_keras.config import CAEConfig
 from cae_keras.data import Mnist
 from cae_keras.deploy.embed import (
@@ -24,6 +25,7 @@ from cae_keras.images import to_float
 from cae_keras.training import Run
 
 ROOT = Path(__file__).parents[1]
+BUILT, RUNS = os.environ.get("CAE_BUILT"), os.environ.get("CAE_RUNS")  # of a book
 CONFIGS = {
     "2 latents": CAEConfig(latent_dim=2),
     "baseline": CAEConfig(),
@@ -399,17 +401,35 @@ class TestPage:
         assert page.locator(".cae-lab-static").count() == 0, "with it they are gone"
 
 
-LABS = {"experiment_2_latent_dim": ["latent-pad", "interpolate"], "tradeoff": ["draw"]}
+LABS = {  # of the built pages, and the networks that each holds
+    "experiment_2_latent_dim": (["latent-pad", "interpolate"], {"2 latents", "baseline"}),
+    "tradeoff": (["draw"], {"2 latents", "baseline", "trade-off"}),
+}  # fmt: skip
 
 
-@pytest.mark.skipif(not os.environ.get("CAE_BUILT"), reason="CAE_BUILT is not set")
-class TestBook:
-    @pytest.mark.parametrize("stem", LABS)
-    def test_a_built_page_has_its_labs(self, browser, stem):
-        path = ROOT / "_build" / "html" / f"{stem}.html"
-        watched = Watched(browser, path.as_uri())
-        figures = watched.page.locator("figure.cae-lab")
-        labs = figures.evaluate_all("all => all.map(e => e.dataset.lab)")
-        assert labs == LABS[stem]
-        assert watched.page.locator(".cae-lab-static").count() == 0
-        watched.close()
+@pytest.mark.skipif(not BUILT, reason="CAE_BUILT is not set")
+@pytest.mark.parametrize("stem", LABS)
+def test_a_built_page_holds_the_very_networks_of_the_store(browser, stem, monkeypatch):
+    """Folded and rounded, they decode as Keras does with the weights of seed 0 that the build has trained."""
+    monkeypatch.setenv("CAE_PRESET", BUILT)
+    monkeypatch.delenv("CAE_RUNS")
+    if RUNS:
+        monkeypatch.setenv("CAE_RUNS", RUNS)
+    trained = cae.run(data=cae.load_mnist())
+    watched = Watched(browser, (ROOT / "_build" / "html" / f"{stem}.html").as_uri())
+    page, (labs, names) = watched.page, LABS[stem]
+    shown = page.locator("figure.cae-lab")
+    assert shown.evaluate_all("all => all.map(e => e.dataset.lab)") == labs
+    assert page.locator(".cae-lab-static").count() == 0
+    held = (
+        "Object.keys(caeLab.dataOf(document.querySelector('.cae-lab-models')).models)"
+    )
+    assert set(page.evaluate(held)) == names
+    for name in names:
+        decoder = rounded(trained[name][0]).get_layer("decoder")
+        size = decoder.input_shape[-1]
+        codes = np.random.default_rng(0).normal(0, 3, (20, size)).astype("float32")
+        pixels = decoder.predict(codes, verbose=0).reshape(20, -1)
+        found = compute(page, name, "decode", codes)
+        np.testing.assert_allclose(found, pixels, rtol=0, atol=1e-5)
+    watched.close()

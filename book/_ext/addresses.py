@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import quote, urljoin
+from xml.sax.saxutils import escape
 
 import nbformat
 from package import ROOT
@@ -38,7 +40,7 @@ def name_addresses(app, config):
     else none, and there are no buttons. The address of the published pages follows from
     it, or is `BOOK_URL`.
     """
-    options, pages = config.html_theme_options, ""
+    options, pages = config.html_theme_options, os.environ.get("BOOK_URL", "").strip()
     named = options.setdefault("repository_url", "")
     if github := GITHUB.fullmatch(origin()) or GITHUB.fullmatch(named):
         owner, name = github.groups()
@@ -57,10 +59,11 @@ def invite_search_engines(app, exception):
     if exception is not None or app.builder.format != "html" or not base:
         return
     names = sorted(app.env.found_docs)
-    urls = "".join(f"<url><loc>{base}{name}.html</loc></url>\n" for name in names)
+    pages = [urljoin(base, quote(f"{name}.html")) for name in names]
+    urls = "".join(f"<url><loc>{escape(page)}</loc></url>\n" for page in pages)
     sitemap = f'{HEAD}\n<urlset xmlns="{SITEMAP}">\n{urls}</urlset>\n'
     (out / "sitemap.xml").write_text(sitemap, "utf-8")
-    robots = f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n"
+    robots = f"User-agent: *\nAllow: /\nSitemap: {urljoin(base, 'sitemap.xml')}\n"
     (out / "robots.txt").write_text(robots, "utf-8")
 
 

@@ -31,7 +31,7 @@ from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist, load_mnist
 from cae_keras.images import to_float
 from cae_keras.progress import relayed
-from cae_keras.training import keep_memory, one_thread, train
+from cae_keras.training import keep_memory, pinned, train
 
 BATCH = Recipe().batch_size
 RATE = 1e-3  # Adam's learning rate in Keras and PyTorch, where nobody sets another
@@ -148,7 +148,7 @@ CONTENDERS = {
     "stock_keras": stock_keras,
     "tutorial_torch": tutorial_torch,
     "careful_torch": careful_torch,
-    "careful_torch_one_thread": one_thread()(careful_torch),  # beside which (d) is put
+    "careful_torch_one_thread": pinned()(careful_torch),  # beside which (d) is put
     "one_worker": project,
     "all_workers": project,  # one a core
 }

@@ -15,7 +15,7 @@ import torch
 
 from cae_keras.config import IMAGE_SHAPE, CAEConfig, positive_int
 from cae_keras.models import build_autoencoder
-from cae_keras.training import one_thread
+from cae_keras.training import pinned
 
 # glibc gives what is freed back at once; else the heap's layout adds up to a half.
 RETURN_FREED = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
@@ -71,7 +71,7 @@ def _in_a_fork(config: CAEConfig, batches: Sequence[int]) -> list[int]:
 
 
 def _growth(config: CAEConfig, batches: Sequence[int]) -> list[int]:
-    with one_thread(), torch.no_grad(), keras.device("cpu"):  # no GPU survives a fork
+    with pinned(), torch.no_grad(), keras.device("cpu"):  # no GPU survives a fork
         tiny = CAEConfig(filters=(1,) * len(config.filters), latent_dim=1)
         build_autoencoder(tiny)(torch.zeros((1, *IMAGE_SHAPE)), training=False)
         before, growth = _most_memory(), []

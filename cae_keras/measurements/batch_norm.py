@@ -11,7 +11,7 @@ from cae_keras.config import is_int, positive_int
 from cae_keras.fast import chain
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
-from cae_keras.training import Run, one_thread
+from cae_keras.training import Run, pinned
 
 
 def reconstruct_among(
@@ -59,7 +59,7 @@ def reconstruct_among(
         drawn = np.sort(rng.choice(len(mates), size - 1, replace=False))
         company = to_float(mates[drawn], "mates")
         in_a_row = np.concatenate([[image, *company] for image in images])
-        with one_thread():  # on any number of cores the same
+        with pinned():  # on any number of cores the same
             among.append(run.reconstruct(in_a_row, size, training)[::size])
     return np.stack(among)
 

@@ -8,7 +8,7 @@ from cae_keras.measurements.curves import last_gain, roughness
 from cae_keras.measurements.reader import Reader
 from cae_keras.measurements.sharpness import sharpness
 from cae_keras.metrics import bce_floor, quality
-from cae_keras.training import Run, one_thread
+from cae_keras.training import Run, pinned
 
 
 def measure_run(
@@ -18,7 +18,7 @@ def measure_run(
 
     The floor of its curve is that of the images it was validated on.
     """
-    with one_thread():
+    with pinned():
         x = to_float(x)
         x_hat = run.reconstruct(x)
         curve = run.history["val_loss"], bce_floor(x_val)

@@ -15,7 +15,7 @@ from cae_keras.config import IMAGE_SHAPE, Recipe
 from cae_keras.data import Mnist
 from cae_keras.images import to_float
 from cae_keras.progress import progress_bar
-from cae_keras.training import BATCH, check_run, fit, one_thread
+from cae_keras.training import BATCH, check_run, fit, pinned
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
     x = to_float(data.x_train[: recipe.images], "x_train")
     x_val = to_float(data.x_val, "x_val")
     y, loss = data.y_train[: recipe.images], "sparse_categorical_crossentropy"
-    with one_thread(), progress_bar(recipe.steps, f"the reader, seed {seed}") as bar:
+    with pinned(), progress_bar(recipe.steps, f"the reader, seed {seed}") as bar:
         keras.utils.set_random_seed(int(seed))
         model = build_reader()
         watch = keras.callbacks.LambdaCallback(
