@@ -45,12 +45,15 @@ def name_addresses(app, config):
     if github := GITHUB.fullmatch(origin()) or GITHUB.fullmatch(named):
         owner, name = github.groups()
         options["repository_url"] = f"https://github.com/{owner}/{name}"
-        pages = f"https://{owner.lower()}.github.io/{name}/"
+        site = f"{owner.lower()}.github.io"
+        folder = "" if name.lower() == site else name  # GitHub's rule for a user's site
+        pages = pages or f"https://{site}/{folder}"
     elif not named:  # what the theme then looks for, to offer notebooks without buttons
         nobody = {"github_url": "", "github_user": None, "github_repo": None}
         config.html_context = {**config.html_context, **nobody}
-    config.html_baseurl = os.environ.get("BOOK_URL") or pages
-    config.ogp_site_url = config.html_baseurl
+    if pages:
+        pages = pages.rstrip("/") + "/"  # or what is joined would replace the last name
+    config.html_baseurl = config.ogp_site_url = pages
 
 
 def invite_search_engines(app, exception):
