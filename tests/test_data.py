@@ -5,13 +5,13 @@ import hashlib
 import io
 import shutil
 import struct
-import tempfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import requests
 
-from cae_keras.data import Mnist, fingerprint, first_of_each_class, load_idx, load_mnist
+from cae_keras.data import fingerprint, load_idx, load_mnist
 from cae_keras.mnist import builder, prepared
 from cae_keras.mnist.idx import DataError
 from cae_keras.mnist.prepared import EMBEDDED
@@ -39,7 +39,10 @@ name, folder = sys.argv[1], Path(sys.argv[2])
 while len(list(folder.glob("ready_*"))) < 2:
     time.sleep(0.01)
 mnist = load_mnist(folder / "tfds")
-(folder / f"found_{name}").write_text(fingerprint(*vars(mnist).values()))
+try:
+    import tensorflow
+except SystemExit:  # the trap works
+    (folder / f"found_{name}").write_text(fingerprint(*vars(mnist).values()))
 """
 
 
@@ -58,29 +61,23 @@ def all_of(mnist):
 
 
 @pytest.fixture(scope="module")
-def tensorflow_trap(tmp_path_factory):
-    """A folder with a false `tensorflow`: who imports it leaves a trace of the call, and fails."""
-    folder = tmp_path_factory.mktemp("trap")
-    (folder / "tensorflow").mkdir()
-    (folder / "tensorflow" / "__init__.py").write_text(
-        "import pathlib, traceback\n"
-        "pathlib.Path(__file__).with_name('trace').write_text(''.join(traceback.format_stack()))\n"
-        "raise ImportError('this is a trap')\n"
-    )
-    return folder
+def two_processes(tmp_path_factory, start_python):
+    """Two processes that prepare one fresh folder at the same moment; another was killed there before.
 
-
-@pytest.fixture(scope="module")
-def two_processes(tmp_path_factory, tensorflow_trap, start_python):
-    """Two processes that prepare one fresh folder at the same moment; another was killed there before."""
+    Who imports TensorFlow there ends.
+    """
     folder = tmp_path_factory.mktemp("two")
     killed = folder / "tfds" / "mnist_idx" / "incomplete.ABC123_1.0.0"
     killed.mkdir(parents=True)
     (killed / "half.array_record").write_bytes(b"half")
+    (folder / "tensorflow.py").write_text("raise SystemExit('TensorFlow is imported')")
+    (folder / "temporary").mkdir()
     started = [
-        start_python(LOAD_WHEN_BOTH_ARE_READY, name, folder, before_all=tensorflow_trap)
+        start_python(
+            LOAD_WHEN_BOTH_ARE_READY, name, folder, before_all=folder, TMPDIR=str(folder / "temporary")
+        )
         for name in "ab"
-    ]
+    ]  # fmt: skip
     try:
         printed = [process.communicate(timeout=100) for process in started]
     finally:
@@ -105,9 +102,10 @@ def embedded(monkeypatch, tmp_path):
 
 
 class TestContent:
-    @pytest.mark.parametrize("name", MD5)
-    def test_embedded_files_are_the_published_ones(self, name):
-        assert hashlib.md5((EMBEDDED / name).read_bytes()).hexdigest() == MD5[name]
+    def test_embedded_files_are_the_published_ones(self):
+        for name, published in MD5.items():
+            content = (EMBEDDED / name).read_bytes()
+            assert hashlib.md5(content).hexdigest() == published, name
 
     def test_images_and_labels_keep_the_official_order(self, mnist):
         """Read here in the simplest way: all behind the header, whatever it says."""
@@ -127,63 +125,29 @@ class TestContent:
     def test_a_quick_build_holds_out_every_fourth(self, mnist, monkeypatch):
         monkeypatch.setenv("CAE_PRESET", "quick")
         quick = load_mnist()
-        for split, every in {"train": 1, "val": 4, "test": 4}.items():
-            for array in (f"x_{split}", f"y_{split}"):
-                all_of_them = getattr(mnist, array)
-                assert np.array_equal(getattr(quick, array), all_of_them[::every])
+        for name, every in vars(mnist).items():
+            step = 1 if name.endswith("train") else 4
+            assert np.array_equal(getattr(quick, name), every[::step])
 
 
-def test_first_of_each_class(mnist):
-    expected = [mnist.y_test.tolist().index(digit) for digit in range(10)]
-    assert first_of_each_class(mnist.y_test).tolist() == expected
-
-
-GOOD = {"x": np.zeros((4, 28, 28, 1), np.uint8), "y": np.zeros(4, np.uint8)}
-SHAPES = {"x": [(4, 28, 28), (4, 28, 28, 3), (4, 14, 14, 1), (0, 28, 28, 1)], "y": [(3,), (4, 1)]}  # fmt: skip
-BAD = [
-    *((kind, np.zeros(shape, np.uint8)) for kind in "xy" for shape in SHAPES[kind]),
-    *((kind, GOOD[kind].astype(float)) for kind in "xy"),
-]
-
-
-@pytest.mark.parametrize("split", ["train", "val", "test"])
-@pytest.mark.parametrize("kind, bad", BAD)
-def test_other_arrays_are_refused(split, kind, bad):
-    names = [f"{kind}_{split}" for split in ("train", "val", "test") for kind in "xy"]
+@pytest.mark.parametrize("name, shape", [
+    ("x_train", (2, 28, 28)), ("x_val", (2, 28, 28, 3)), ("x_test", (0, 28, 28, 1)), ("y_val", (3,)), ("y_test", (2, 1)),
+])  # fmt: skip
+def test_other_arrays_are_refused(tiny, name, shape):
     with pytest.raises(ValueError, match="it must be uint8") as error:
-        Mnist(**{name: GOOD[name[0]] for name in names} | {f"{kind}_{split}": bad})
-    assert f"{kind}_{split} is {bad.dtype} {bad.shape}" in str(error.value)
+        replace(tiny, **{name: np.zeros(shape, np.uint8)})
+    assert f"{name} is uint8 {shape}" in str(error.value)
 
 
-class TestFreshFolder:
-    def test_two_processes_at_once_succeed_agree_and_print_nothing(
-        self, two_processes, mnist
-    ):
-        folder, codes, printed = two_processes
-        assert codes == [0, 0], printed
-        found = {(folder / f"found_{name}").read_text() for name in "ab"}
-        assert found == {all_of(mnist)}
-        assert printed == [("", ""), ("", "")]
-        names = [path.name for path in (folder / "tfds" / "mnist_idx").iterdir()]
-        assert names == ["1.0.0"]  # nothing of the killed one
-
-    @pytest.mark.usefixtures("two_processes")
-    def test_tensorflow_is_never_imported(self, tensorflow_trap, start_python):
-        trace = tensorflow_trap / "tensorflow" / "trace"
-        assert not trace.exists(), trace.read_text()
-        process = start_python("import tensorflow", before_all=tensorflow_trap)
-        process.communicate(timeout=60)
-        assert trace.exists()  # the trap works
-        trace.unlink()
-
-    def test_nothing_is_left_in_the_folder_of_temporary_files(
-        self, tmp_path, monkeypatch
-    ):
-        """TFDS would leave an empty folder there for each opening of a data set to be prepared."""
-        (tmp_path / "temporary").mkdir()
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-        load_mnist(tmp_path / "tfds")
-        assert not list((tmp_path / "temporary").iterdir())
+def test_two_processes_at_once_succeed_agree_and_leave_nothing(two_processes, mnist):
+    folder, codes, printed = two_processes
+    assert codes == [0, 0], printed
+    found = {(folder / f"found_{name}").read_text() for name in "ab"}
+    assert found == {all_of(mnist)}
+    assert printed == [("", ""), ("", "")]
+    names = [path.name for path in (folder / "tfds" / "mnist_idx").iterdir()]
+    assert names == ["1.0.0"]  # nothing of the killed one
+    assert not list((folder / "temporary").iterdir())
 
 
 class TestPreparedFolder:
@@ -256,14 +220,11 @@ class TestPreparedFolder:
 
 class TestEmbeddedFiles:
     @pytest.mark.parametrize("name", MD5)
-    @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied", "swapped"])
+    @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
     def test_a_damaged_file_is_named_and_nothing_is_prepared(
         self, embedded, tmp_path, name, damage
     ):
-        kind = name.partition("-")[2]  # of the other split, with a sound header
-        (other,) = (o for o in MD5 if o.endswith(kind) and o != name)
         damaged = damage_of((embedded / name).read_bytes())
-        damaged["swapped"] = (embedded / other).read_bytes()
         (embedded / name).write_bytes(damaged[damage])
         with pytest.raises(DataError, match="damaged") as error:
             load_mnist(tmp_path / "tfds")
@@ -347,7 +308,6 @@ class TestFolder:
             ("t10k-images-idx3", idx(np.zeros((7, 28, 28), np.uint8))[:-9], "is damaged"),
             ("t10k-images-idx3", gzip.compress(b""), "begins with nothing: it must begin with 00000803"),
             ("t10k-images-idx3", idx(np.zeros(7, np.uint8)), "begins with 00000801: it must begin with 00000803"),
-            ("t10k-labels-idx1", idx(np.zeros((7, 28, 28), np.uint8)), "it must begin with 00000801"),
             ("t10k-labels-idx1", idx(np.zeros(7, np.uint8), (8,)), "holds 7 bytes: its header says 8 = 8"),
             ("t10k-images-idx3", idx(np.zeros(9, np.uint8), (2**32 - 1,) * 3), "holds 9 bytes: its header says"),
             ("t10k-images-idx3", idx(np.zeros((7, 32, 32), np.uint8)), "has images of 32 × 32: they must be 28 × 28"),
@@ -370,16 +330,8 @@ class TestFolder:
     def test_all_missing_files_are_named_at_once(self, clothes):
         for name in ("t10k-images-idx3", "train-labels-idx1"):
             (clothes / f"{name}-ubyte.gz").unlink()
-        with pytest.raises(DataError) as error:
-            load_idx(clothes)
         missing = "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz"
-        rule = "it must hold all four files"
-        assert str(error.value) == f"{clothes} has no {missing}: {rule}"
-
-    @pytest.mark.parametrize("folder", [None, 3, b"x", ["x"]])
-    def test_what_is_no_path_is_refused(self, folder):
-        for load in (load_idx, load_mnist)[: 1 + (folder is not None)]:
-            with pytest.raises(
-                ValueError, match=r"(folder|data_dir)=.*it must be a path"
-            ):
-                load(folder)
+        with pytest.raises(
+            DataError, match=f"{clothes} has no {missing}: it must hold"
+        ):
+            load_idx(clothes)
