@@ -1,7 +1,5 @@
 """The frozen values: every rule is kept, every error says what is wrong."""
 
-import dataclasses
-import json
 import math
 
 import numpy as np
@@ -13,7 +11,6 @@ from cae_keras.config import (
     Preset,
     Recipe,
     backend,
-    count_from,
     get_preset,
 )
 
@@ -75,31 +72,6 @@ def test_lists_and_numpy_numbers_become_plain_values():
 
 
 @pytest.mark.parametrize(
-    "value",
-    [CAEConfig((8, 16), 4, True, "leaky_relu", 0.3), Recipe(images=100, epochs=2)],
-)
-def test_values_come_back_from_json(value):
-    assert type(value)(**json.loads(json.dumps(dataclasses.asdict(value)))) == value
-
-
-@pytest.mark.parametrize("value", [CAEConfig(), Recipe(), get_preset("quick")])
-def test_values_are_frozen(value):
-    for field in dataclasses.fields(value):
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(value, field.name, 1)
-
-
-@pytest.mark.parametrize("entries", [1, 2, 3, 4, 5])
-def test_feature_maps_halve_the_side_and_round_up(entries):
-    filters = (3, 5, 7, 9, 11)[:entries]
-    config = CAEConfig(filters=filters)
-    assert config.feature_maps == tuple(
-        (math.ceil(28 / 2 ** (i + 1)), filters[i]) for i in range(entries)
-    )
-    assert config.depth == entries - 1
-
-
-@pytest.mark.parametrize(
     "images, batch_size",
     [(55_000, 64), (10_000, 64), (64, 64), (65, 64), (63, 64), (1, 64), (9, 1)],
 )
@@ -131,14 +103,6 @@ def test_seeds_come_from_the_environment(monkeypatch):
     assert PRESETS["quick"].seeds == (0, 1)
     monkeypatch.setenv("CAE_SEEDS", "")
     assert get_preset("full").seeds == (0, 1, 2)
-
-
-@pytest.mark.parametrize("text, count", [("1", 1), ("12", 12), ("", None)])
-def test_a_count_comes_from_the_environment(monkeypatch, text, count):
-    monkeypatch.setenv("CAE_WORKERS", text)
-    assert count_from("CAE_WORKERS") == count
-    monkeypatch.delenv("CAE_WORKERS")
-    assert count_from("CAE_WORKERS") is None
 
 
 def test_tasks_are_done_here_unless_the_environment_says_otherwise(monkeypatch):

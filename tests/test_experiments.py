@@ -4,8 +4,6 @@ import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pytest
-
 from cae_keras.config import CAEConfig, Recipe
 from cae_keras.experiments import EXPERIMENTS, Experiment, configurations
 
@@ -57,33 +55,13 @@ def test_a_name_stands_for_one_configuration_and_a_configuration_has_one_name():
     assert configurations() == dict(pairs)
 
 
-OWN = CAEConfig(latent_dim=3)
-
-
 def test_configurations_of_some_experiments_come_together_once():
     both = configurations("depth", "batch_norm")
     assert list(both) == ["baseline", "three blocks", "batch norm"]
-    own = {"mine": OWN, "short": (OWN, Recipe(epochs=1))}  # with a budget of its own
+    mine = CAEConfig(latent_dim=3)
+    own = {"mine": mine, "short": (mine, Recipe(epochs=1))}  # with a budget of its own
     assert configurations(own) == own
     assert list(configurations(own, "depth")) == [*own, "baseline", "three blocks"]
-
-
-@pytest.mark.parametrize(
-    "first, second",
-    [
-        ("depth", {"baseline": OWN}),
-        ({"mine": OWN}, {"mine": (OWN, Recipe())}),
-        ({"mine": (OWN, Recipe())}, {"mine": (OWN, Recipe(epochs=1))}),
-    ],
-)
-def test_a_name_must_not_stand_for_two_configurations(first, second):
-    """Or the second would silently take the place of the first."""
-    ((name, variant),) = second.items()
-    before = configurations(first)[name]
-    with pytest.raises(ValueError, match="that name") as error:
-        configurations(first, second)
-    assert str(error.value) == f"{name}={variant!r}: that name stands for {before!r}"
-    assert configurations(first, {name: before}) == configurations(first)
 
 
 def test_the_example_for_contributors_is_an_experiment_of_one_factor():

@@ -2,24 +2,15 @@
 
 import math
 
-import keras
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, laplace
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import peak_signal_noise_ratio
 
 from cae_keras import metrics
 from cae_keras.measurements.baselines import mean_image
 from cae_keras.measurements.sharpness import sharpness
-from cae_keras.metrics import (
-    bce,
-    bce_floor,
-    excess_bce,
-    mse,
-    psnr,
-    quality,
-    ssim,
-)
+from cae_keras.metrics import bce, bce_floor, excess_bce, mse, psnr, quality, ssim
 
 QUALITY = (bce, excess_bce, mse, psnr, ssim)
 QUANTITIES = (*QUALITY, sharpness)
@@ -50,28 +41,15 @@ class TestBCE:
             total -= pixel * math.log(p) + (1 - pixel) * math.log(1 - p)
         assert bce(*digits) == pytest.approx(total / len(x), rel=1e-9)
 
-    def test_against_keras(self, digits):
-        x, x_hat = digits[0], np.clip(digits[1], 1e-3, 1 - 1e-3)  # not to test rounding
-        by_keras = keras.losses.BinaryCrossentropy()(x, x_hat)
-        assert bce(x, x_hat) == pytest.approx(float(by_keras), rel=1e-5)
-
-    def test_a_pixel_that_is_all_wrong_costs_a_finite_price(self):
-        black, white = np.zeros((1, 2, 2, 1)), np.ones((1, 2, 2, 1))
-        assert bce(white, black) == pytest.approx(-math.log(1e-7))
-        assert bce(black, white) == pytest.approx(-math.log(1e-7))
-
     def test_floor_and_mean_image_are_as_published(self, mnist, training_file):
         assert round(bce_floor(mnist.x_test), 5) == 0.05808
         mean = np.broadcast_to(mean_image(training_file), mnist.x_test.shape)
         assert round(bce(mnist.x_test, mean), 4) == 0.2625
 
-    def test_excess_is_the_divergence_of_the_pixels(self, digits, noise):
+    def test_excess_is_the_divergence_of_the_pixels(self, noise):
         x, x_hat = (np.clip(array, 0.01, 0.99).astype(float) for array in noise)
         divergence = x * np.log(x / x_hat) + (1 - x) * np.log((1 - x) / (1 - x_hat))
         assert excess_bce(x, x_hat) == pytest.approx(divergence.mean(), rel=1e-5)
-        for x in (digits[0], noise[0]):
-            assert bce_floor(x) == pytest.approx(bce(x, x), abs=1e-6)
-            assert excess_bce(x, 0.999 * x + 0.0005) > excess_bce(x, x)
 
 
 class TestSquaredError:
@@ -93,18 +71,6 @@ class TestSquaredError:
 
 
 class TestSSIM:
-    @pytest.mark.parametrize("kind", ["digits", "noise"])
-    def test_against_scikit_image_one_by_one(self, kind, request):
-        x, x_hat = request.getfixturevalue(kind)
-        each = [
-            structural_similarity(
-                a.astype(float), b.astype(float), data_range=1, gaussian_weights=True, sigma=1.5,
-                use_sample_covariance=False,
-            )
-            for a, b in zip(x[..., 0], x_hat[..., 0], strict=True)
-        ]  # fmt: skip
-        assert ssim(x, x_hat) == pytest.approx(np.mean(each), rel=1e-9)
-
     def test_against_the_published_formula(self, noise):
         """Wang et al. 2004, equations 13 to 17: weighted moments in every 11 × 11 window that fits."""
         x, x_hat = (array[..., 0].astype(float) for array in noise)
@@ -143,17 +109,6 @@ class TestSharpness:
         one, two = np.zeros((2, 1, 7, 8, 1))
         one[0, 3, 3] = two[0, 3, 3] = two[0, 3, 4] = 1
         assert sharpness(one, two) == pytest.approx(24 / 20)
-
-    def test_blur_takes_it_away_and_noise_adds_to_it(self, digits):
-        x = digits[0]
-        blurred = [
-            sharpness(x, np.clip(gaussian_filter(x, (0, sigma, sigma, 0)), 0, 1))
-            for sigma in (0.4, 0.7, 1.5)
-        ]
-        assert sharpness(x, x) == 1
-        assert 1 > blurred[0] > blurred[1] > blurred[2] > 0
-        rng = np.random.default_rng(0)
-        assert sharpness(x, np.clip(x + rng.normal(0, 0.2, x.shape), 0, 1)) > 1
 
 
 class TestAll:

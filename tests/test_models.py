@@ -1,6 +1,5 @@
-"""The networks are the published ones: counted by formula, and computed once more in plain PyTorch."""
+"""The networks are the published ones, and give what plain PyTorch gives."""
 
-import re
 import subprocess
 import sys
 
@@ -11,10 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from cae_keras.config import CAEConfig
-from cae_keras.models import build_autoencoder, build_decoder, kernel_size
+from cae_keras.models import build_autoencoder
 
-SIDES = (28, 14, 7, 4, 2, 1)
-KERNELS = (4, 4, 3, 4, 4)  # between two sides
 FILTERS = (6, 5, 4, 3, 2)
 
 BASELINE = CAEConfig()
@@ -25,8 +22,6 @@ ALL_KINDS = [
     for batch_norm in (False, True)
     for activation in ("relu", "leaky_relu")
 ]
-
-NAME = r"images|flatten|latents|unflatten|reshape|reconstructions|conv\d(_transpose)?(_norm|_(leaky_)?relu)?"
 
 LOAD_WITHOUT_THE_PACKAGE = """
 import os, pathlib, sys
@@ -42,28 +37,12 @@ for file in folder.glob("*.keras"):
 """
 
 
-def count_parameters(config):
-    """Counts weights and biases layer by layer, from the formulas."""
-    filters = (1, *config.filters)
-    flat = SIDES[config.depth + 1] ** 2 * filters[-1]
-    total = 2 * flat * config.latent_dim + config.latent_dim + flat
-    for i in range(config.depth + 1):
-        kernel = KERNELS[i] ** 2 * filters[i] * filters[i + 1]
-        total += kernel + filters[i + 1] + kernel + filters[i]
-    if config.batch_norm:
-        total += 4 * (sum(config.filters) + sum(config.filters[:-1]))
-    return total
-
-
 def randomise(model, seed=0):
     """Gives biases and statistics values that show, where Keras starts with zeros and ones."""
     rng = np.random.default_rng(seed)
-    model.set_weights(
-        [
-            w + rng.uniform(-0.4, 0.4, w.shape) * (w.ndim == 1)
-            for w in model.get_weights()
-        ]
-    )
+    for weight in model.weights:
+        if weight.ndim == 1:
+            weight.assign_add(rng.uniform(-0.4, 0.4, weight.shape))
     return model
 
 
@@ -118,7 +97,6 @@ def test_parameters_are_as_published(config, published):
 @pytest.mark.parametrize("config", ALL_KINDS, ids=str)
 def test_plain_torch_gives_the_same(config, images):
     autoencoder = randomise(build_autoencoder(config))
-    assert autoencoder.count_params() == count_parameters(config)
     latents, reconstructions = in_plain_torch(config, images, autoencoder.get_weights())
     encoder, decoder = map(autoencoder.get_layer, ("encoder", "decoder"))
     for model, x, wanted in (
@@ -131,48 +109,27 @@ def test_plain_torch_gives_the_same(config, images):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_kernel_divides_by_the_stride_where_it_can():
-    assert tuple(kernel_size(side) for side in SIDES[:-1]) == KERNELS
-
-
-def test_layers_are_named_in_their_order():
-    autoencoder = build_autoencoder(TRADEOFF)
-    encoder, decoder = map(autoencoder.get_layer, ("encoder", "decoder"))
-    assert autoencoder.name == "autoencoder"
-    assert [[layer.name for layer in model.layers] for model in (autoencoder, encoder, decoder)] == [
-        ["images", "encoder", "decoder"],
-        [
-            "images", "conv0", "conv0_norm", "conv0_leaky_relu", "conv1", "conv1_norm", "conv1_leaky_relu",
-            "conv2", "conv2_norm", "conv2_leaky_relu", "flatten", "latents",
-        ],
-        [
-            "latents", "unflatten", "reshape", "conv2_transpose", "conv2_transpose_norm", "conv2_transpose_leaky_relu",
-            "conv1_transpose", "conv1_transpose_norm", "conv1_transpose_leaky_relu", "conv0_transpose", "reconstructions",
-        ],
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize("config", ALL_KINDS, ids=str)
 def test_every_layer_is_keras_own_and_named(config):
+    parts = ["", *["_norm"] * config.batch_norm, f"_{config.activation}"]
+    blocks = [f"conv{i}" for i in range(config.depth + 1)]
+    up = [f"{block}_transpose" for block in blocks]
+    names = {
+        "autoencoder": ["images", "encoder", "decoder"],
+        "encoder": ["images", *(b + p for b in blocks for p in parts), "flatten", "latents"],
+        "decoder": [
+            "latents", "unflatten", "reshape", *(b + p for b in up[:0:-1] for p in parts), up[0], "reconstructions",
+        ],
+    }  # fmt: skip
     autoencoder = build_autoencoder(config)
-    parts = [autoencoder.get_layer(name) for name in ("encoder", "decoder")]
     plain = type(keras.Model(autoencoder.inputs, autoencoder.outputs))
-    assert {type(model) for model in (autoencoder, *parts)} == {plain}
-    for model in parts:
-        names = [layer.name for layer in model.layers]
-        assert len(set(names)) == len(names)
-        for layer in model.layers:
-            kind = type(layer)
-            assert kind.__module__.startswith("keras.src.layers."), layer
-            assert getattr(keras.layers, kind.__name__) is kind, layer
-            assert re.fullmatch(NAME, layer.name), layer
-
-
-def test_reconstructions_are_images_whatever_the_latents():
-    latents = np.random.default_rng(0).normal(scale=100, size=(16, 16)).astype("f4")
-    found = randomise(build_decoder(TRADEOFF)).predict(latents, verbose=0)
-    assert found.dtype == np.float32
-    assert 0 <= found.min() < found.max() <= 1
+    for model in (autoencoder, *autoencoder.layers[1:]):
+        assert type(model) is plain
+        assert [layer.name for layer in model.layers] == names.pop(model.name)
+        for kind in {type(layer) for layer in model.layers} - {plain}:
+            assert kind.__module__.startswith("keras.src.layers.")
+            assert getattr(keras.layers, kind.__name__) is kind
+    assert not names
 
 
 def test_a_saved_model_loads_where_the_package_is_not(images, tmp_path):

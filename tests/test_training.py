@@ -18,20 +18,6 @@ from cae_keras.training import OneCycle, Run, train
 CONFIG = CAEConfig(filters=(8, 16), latent_dim=8, batch_norm=True)
 RECIPE = Recipe(images=200, epochs=2, warmup=0.25)  # 2 × 4 steps, the last of 8 images
 
-TRAIN_ELSEWHERE = """
-import sys
-import numpy as np
-import torch
-from cae_keras import CAEConfig, Recipe
-from cae_keras.data import Mnist
-from cae_keras.training import train
-
-torch.set_num_threads(2)
-config = CAEConfig(filters=(8, 16), latent_dim=8, batch_norm=True)
-run = train(config, Recipe(images=200, epochs=2, warmup=0.25), 0, Mnist(**np.load(sys.argv[1])))
-np.savez(sys.argv[2], *run.weights)
-"""
-
 
 @pytest.fixture(scope="module")
 def run(tiny):
@@ -67,17 +53,6 @@ class TestSameBits:
         assert type(again.seed) is int
         assert same_bits(again.weights, run.weights)
         assert again.history["loss"] == run.history["loss"]
-
-    def test_in_another_process(self, run, tiny, tmp_path, start_python):
-        np.savez(tmp_path / "tiny.npz", **vars(tiny))
-        arguments = (tmp_path / "tiny.npz", tmp_path / "weights.npz")
-        process = start_python(
-            TRAIN_ELSEWHERE, *arguments, OMP_NUM_THREADS="2", MKL_NUM_THREADS="2"
-        )
-        printed = process.communicate(timeout=100)
-        assert process.returncode == 0, printed
-        with np.load(tmp_path / "weights.npz") as weights:
-            assert same_bits(list(weights.values()), run.weights)
 
     def test_another_seed_gives_others(self, run, tiny):
         other = train(CONFIG, RECIPE, 1, tiny)
@@ -146,7 +121,6 @@ def test_a_few_images_can_be_learnt_by_heart(tiny):
     "recipe",
     [
         Recipe(),
-        Recipe(warmup=0.0),
         Recipe(images=1, epochs=1),
         Recipe(images=64, epochs=1, warmup=0.9),
         Recipe(images=100, epochs=2, warmup=0.9),
@@ -158,11 +132,6 @@ def test_the_rate_follows_the_formula(recipe):
         expected = rate_by_formula(recipe, step)
         assert rate(step) == pytest.approx(expected, rel=1e-4, abs=1e-9), step
     assert rate(steps) == pytest.approx(0, abs=1e-9)
-
-
-def test_the_corners_of_the_rate_are_those_of_the_design():
-    corners = [OneCycle(Recipe())(step) for step in (0, 1720, 8600)]
-    assert corners == pytest.approx([1.6e-4, 4e-3, 0], rel=1e-5, abs=1e-9)
 
 
 @pytest.mark.parametrize("array", ["x_train", "x_val"])
@@ -183,26 +152,12 @@ def test_progress_goes_where_the_build_asks(tiny, tmp_path, monkeypatch, capfd):
 
 
 class TestRun:
-    def test_its_model_has_its_weights(self, run):
-        assert (run.config, run.recipe, run.seed) == (CONFIG, RECIPE, 0)
-        assert same_bits(run.autoencoder.get_weights(), run.weights)
-        assert run.autoencoder is run.autoencoder  # built once
-
     def test_before_the_first_step_it_has_the_weights_of_its_seed(self, tiny):
-        run = Run.untrained(CONFIG, RECIPE, 3)
-        again = Run.untrained(CONFIG, RECIPE, 3)
-        assert (run.config, run.recipe, run.seed, run.history) == (
-            CONFIG,
-            RECIPE,
-            3,
-            {},
-        )
-        assert same_bits(run.weights, again.weights)
         tiny_step = replace(RECIPE, images=1, epochs=1, peak_learning_rate=1e-30)
-        assert same_bits(
-            [w for w in train(CONFIG, tiny_step, 3, tiny).weights if w.ndim > 1],
-            [w for w in run.weights if w.ndim > 1],
-        )
+        before, after = Run.untrained(CONFIG, RECIPE, 3), train(CONFIG, tiny_step, 3, tiny)  # fmt: skip
+        assert before.history == {}
+        pairs = zip(before.weights, after.weights, strict=True)
+        assert all(np.array_equal(a, b) for a, b in pairs if a.ndim > 1)
 
     def test_encode_decode_and_reconstruct_agree_with_the_model(self, run, mnist):
         images = mnist.x_test[:1_010]  # more than a batch
