@@ -7,26 +7,25 @@ from cae_keras.config import IMAGE_SHAPE
 from cae_keras.mnist.idx import FILES, read_idx
 
 URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-RECORD = 1_000  # images in one record on disk
+RECORD = 1_000  # images: TFDS spends some 50 µs on a record, whatever its size
 
 
 class MnistIdx(tfds.core.GeneratorBasedBuilder):
-    """The TFDS builder: the four official files in, array_record out.
+    """The four official files in, array_record out.
 
-    A record holds a thousand images, since TFDS spends some 50 µs on each, whatever its
-    size. It shuffles records on disk: `first`, the index of the first image, restores
-    their order.
+    TFDS shuffles records on disk: `first`, an image's index, restores their order.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     pkg_dir_path = None
 
     def _info(self) -> tfds.core.DatasetInfo:
-        tensor = tfds.features.Tensor
         features = {
             "first": tfds.features.Scalar(np.int32),
-            "images": tensor(shape=(RECORD, *IMAGE_SHAPE), dtype=np.uint8),
-            "labels": tensor(shape=(RECORD,), dtype=np.uint8),
+            "images": tfds.features.Tensor(
+                shape=(RECORD, *IMAGE_SHAPE), dtype=np.uint8
+            ),
+            "labels": tfds.features.Tensor(shape=(RECORD,), dtype=np.uint8),
         }
         info = self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(features),

@@ -13,7 +13,6 @@ FILES = {  # images and labels of each split
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
-UNSIGNED_BYTES = 8  # the type of all files of MNIST
 
 
 class DataError(ValueError):
@@ -23,22 +22,15 @@ class DataError(ValueError):
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Returns the array of a gzipped idx file of unsigned bytes, as its header has it.
 
-    Raises:
-        DataError: If the file is damaged, or holds an array of another type, number of
-            dimensions or size than it should.
-        OSError: If it cannot be read.
-
-    References:
-        The format is described at http://yann.lecun.com/exdb/mnist/: two bytes of zero,
-        the type, the number of dimensions, their sizes as 32 bits each, the highest
-        first, and then the array.
+    That is two bytes of zero, the type, the number of dimensions, and their sizes as 32
+    bits each, the highest first: http://yann.lecun.com/exdb/mnist/
     """
     try:
         with gzip.open(path) as file:
             content = file.read()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}") from error
-    begin = bytes((0, 0, UNSIGNED_BYTES, dimensions))
+    begin = bytes((0, 0, 8, dimensions))  # 8 is the type: unsigned bytes
     if content[:4] != begin:
         raise DataError(
             f"{path} begins with {content[:4].hex() or 'nothing'}: it must begin with "
@@ -56,11 +48,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def read_folder(folder: Path, **more_than: int) -> list[np.ndarray]:
-    """Returns images and labels of each split, which must have `more_than` so many.
-
-    Raises:
-        DataError: If a file is missing, damaged, or holds something else.
-    """
+    """Returns images and labels of each split, which must have `more_than` so many."""
     names = [name for split in more_than for name in FILES[split]]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -68,11 +56,8 @@ def read_folder(folder: Path, **more_than: int) -> list[np.ndarray]:
             f"{folder} has no {', '.join(missing)}: it must hold all four files"
         )
     try:
-        return [
-            array
-            for split, least in more_than.items()
-            for array in _read_pair(folder, split, least)
-        ]
+        pairs = (_read_pair(folder, *asked) for asked in more_than.items())
+        return [array for pair in pairs for array in pair]
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error}") from error
 

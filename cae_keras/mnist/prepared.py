@@ -25,12 +25,7 @@ FINGERPRINTS = {  # SHA-256 of images and labels of each file pair
 
 
 def read_prepared(data_dir: Path) -> list[np.ndarray]:
-    """Returns images and labels of the training file, and those of the test file.
-
-    Raises:
-        DataError: If a file is damaged or cannot be had, or the folder cannot be
-            written. Nothing wrong is returned or left behind.
-    """
+    """Returns images and labels of the training files, and those of the test files."""
     try:
         with _quiet():
             builder = _open(data_dir)
@@ -109,17 +104,16 @@ def _removed_if_damaged(file: Path):
 @contextlib.contextmanager
 def _quiet():
     """Keeps what TFDS prints out of a page; its bars are for a terminal only."""
-    before, watched = logging.root.manager.disable, sys.stderr.isatty()
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)
-    if not watched:
+    if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(before)
-        if not watched:
-            tfds.enable_progress_bar()
+        tfds.enable_progress_bar()
 
 
 def _lock(data_dir: Path) -> filelock.BaseFileLock:
