@@ -104,12 +104,6 @@ class TestSharpness:
         ]
         assert sharpness(x, x_hat) == pytest.approx(energies[1] / energies[0], rel=1e-9)
 
-    def test_by_hand(self):
-        """A white pixel has −4 in its place and 1 in four others: 20. Two side by side: 2 · (9 + 3 · 1) = 24."""
-        one, two = np.zeros((2, 1, 7, 8, 1))
-        one[0, 3, 3] = two[0, 3, 3] = two[0, 3, 4] = 1
-        assert sharpness(one, two) == pytest.approx(24 / 20)
-
 
 class TestAll:
     def test_quality_returns_all_five_as_plain_floats(self, digits):

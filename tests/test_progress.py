@@ -32,19 +32,6 @@ def test_nothing_is_written_when_nobody_watches(capfd):
 
 
 @pytest.mark.usefixtures("no_notebook")
-def test_a_build_reads_it_in_the_file_it_named(monkeypatch, tmp_path, capfd):
-    file = tmp_path / "progress"
-    file.write_text("what another process wrote\n")
-    monkeypatch.setenv("CAE_PROGRESS", str(file))
-    count_to_three()
-    text = file.read_text(encoding="utf-8")
-    assert text.startswith("what another process wrote\n")
-    assert "counting sheep" in text
-    assert "100 %" in text
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.usefixtures("no_notebook")
 def test_a_terminal_shows_it(monkeypatch, capfd):
     monkeypatch.setattr(sys, "stderr", Terminal())
     count_to_three()

@@ -142,9 +142,12 @@ def test_what_is_no_image_is_named(tiny, array):
 
 
 def test_progress_goes_where_the_build_asks(tiny, tmp_path, monkeypatch, capfd):
-    monkeypatch.setenv("CAE_PROGRESS", str(tmp_path / "progress"))
+    file = tmp_path / "progress"
+    file.write_text("what another process wrote\n")
+    monkeypatch.setenv("CAE_PROGRESS", str(file))
     run = train(CONFIG, RECIPE, 7, tiny)
-    text = (tmp_path / "progress").read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("what another process wrote\n")
     value = f"validation BCE {run.history['val_loss'][-1]:.4f}"
     for part in ("(8, 16)", "seed 7", "100 %", value):
         assert part in text
