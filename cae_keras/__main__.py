@@ -85,19 +85,19 @@ def _search(mnist):
     print(f"\n{QUALITY_FLOOR}\n{RULE}")
     if chosen is None:
         print("no configuration meets the floor: none is chosen")
-    else:
-        print(f"chosen on the validation images: {chosen}\n")
-        _show({chosen: runs[chosen]}, mnist, "test")
+        return
+    print(f"chosen on the validation images: {chosen}\n")
+    _show({chosen: runs[chosen]}, mnist, "test")
 
 
 def _show(runs, mnist, split: str):
     """Measures runs on a split, prints the means over their seeds, and returns all."""
     measured = measure(runs, mnist, split=split)
+    headers = ["", f"{split} BCE", "MSE", "SSIM", "read right", "seeds"]
     rows = [
         [name, *(values[what].mean() for what in SHOWN), len(values["bce"])]
         for name, values in measured.items()
     ]
-    headers = ["", f"{split} BCE", "MSE", "SSIM", "read right", "seeds"]
     print(Table(rows, headers, ["", ".4f", ".5f", ".4f", ".4f", ""]))
     return measured
 
@@ -108,25 +108,23 @@ def _report(asked):
         print(f"{readme.update(mnist)}\n\nwritten into README.md and results.json")
         _draw_card(mnist)
         return
-    rows = report(Store(), mnist)
+    rows = report(mnist)
     if asked.json:
         print(json.dumps(_finite(rows), indent=1))
-    elif rows:
-        kept = [name for name in rows[0] if name != "history"]
-        cells = [["" if row[n] is None else row[n] for n in kept] for row in rows]
-        print(Table(cells, kept))
-    else:
-        print("no run in the store")
+        return
+    for row in rows:
+        del row["history"]
+    cells = [["" if cell is None else cell for cell in row.values()] for row in rows]
+    print(Table(cells, list(rows[0])) if rows else "no run in the store")
 
 
 def _draw_card(mnist):
     """Draws the picture for the README and for links to the book, of seed 0."""
     runs = run(data=mnist)
     digits = to_float(mnist.x_test[first_of_each_class(mnist.y_test)])
-    shown = {name: runs[name][0] for name in CARD if name in runs}
-    rows = {name: run.reconstruct(digits) for name, run in shown.items()}
+    shown = [name for name in CARD if name in runs]
+    rows = {name: runs[name][0].reconstruct(digits) for name in shown}
     path = readme.ROOT / "book" / "_static" / "card.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(card(TITLE, {"original": digits} | rows).png(dpi=100))
 
 
@@ -143,8 +141,8 @@ def _finite(value):
     """Turns what JSON has no number for, as in a diverged run, into null."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+    if isinstance(value, list):
+        return list(map(_finite, value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from cae_keras import CAEConfig, Recipe, __main__, config
 from cae_keras.__main__ import main
+from cae_keras.compare.front import pca_errors
 from cae_keras.config import Preset
-from cae_keras.experiments import EXPERIMENTS, Experiment
+from cae_keras.experiments import BEYOND, EXPERIMENTS, Experiment
 from cae_keras.study import readme, study
 from cae_keras.study.store import Store
 
@@ -53,7 +54,7 @@ def said(capsys):
 def project(tmp_path, monkeypatch):
     """A folder with a README; costs that take no time to measure. Nothing is trained."""
     folder = tmp_path / "project"
-    folder.mkdir()
+    (folder / "book" / "_static").mkdir(parents=True)
     (folder / "README.md").write_text(README)
     monkeypatch.setattr(readme, "ROOT", folder)
     costs = {"both": np.array([3.0, 1.0, 2.0, 5.0, 90.0])}
@@ -97,12 +98,40 @@ def test_train_then_report_and_nothing_is_trained_twice(said, tmp_path, monkeypa
     assert said("train").splitlines()[:4] == out.splitlines()[:4]
 
 
+@pytest.mark.parametrize("chosen", ["narrow", None])
+def test_a_search_measures_the_chosen_alone_on_test_images(
+    said, monkeypatch, tiny, chosen
+):
+    seen = []
+
+    def measured(runs, data, **split):
+        if split != {"split": "validation"}:
+            seen.extend(runs)
+        return study.measure(runs, data, **split)
+
+    def floor(pca, images, configs):
+        assert images is tiny.x_val
+        return pca_errors(pca, images, configs)
+
+    search = Experiment("search", "size", "Which?", SMALL)
+    monkeypatch.setitem(BEYOND, "search", search)
+    monkeypatch.setattr(__main__, "choose", lambda *_: chosen)
+    monkeypatch.setattr(__main__, "pca_errors", floor)
+    monkeypatch.setattr(__main__, "measure", measured)
+    out = said("train", "search")
+    assert seen == ([chosen] if chosen else [])
+    assert out.count("validation BCE") == 1
+    assert out.count("test BCE") == len(seen)
+    told = "chosen on the validation images: narrow" if chosen else "none is chosen"
+    assert told in out
+
+
 def test_json_has_null_where_a_diverged_run_has_no_number(said, monkeypatch):
     """Python's own parser takes NaN and Infinity; those of other languages do not."""
-    row = {"name": "thin", "bce": math.nan, "history": {"loss": [0.5, math.inf], "val_loss": (-math.inf,)}}  # fmt: skip
-    monkeypatch.setattr(__main__, "report", lambda *_: [row])
+    row = {"bce": math.nan, "history": {"loss": [0.5, math.inf, -math.inf]}}
+    monkeypatch.setattr(__main__, "report", lambda _: [row])
     found = json.loads(said("report", "--json"), parse_constant=pytest.fail)
-    assert found == [{"name": "thin", "bce": None, "history": {"loss": [0.5, None], "val_loss": [None]}}]  # fmt: skip
+    assert found == [{"bce": None, "history": {"loss": [0.5, None, None]}}]
 
 
 def test_the_readme_gets_its_table_and_trains_nothing(said, monkeypatch, project):

@@ -1,17 +1,22 @@
 """Keys: what decides a result moves its key, and nothing else does; which code decides is found in its imports."""
 
 import ast
+import importlib.util
+import os
 import re
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cae_keras import CAEConfig, Recipe
+from cae_keras.config import ROOT
 from cae_keras.measurements.reader import Reader
 from cae_keras.study import keys
-from cae_keras.study.keys import LEFT_OUT, SOURCES, closure, code_digest, task_key
+from cae_keras.study.keys import LEFT_OUT, SOURCES, UNREAD, closure, task_key
 from cae_keras.study.tasks import Measuring, Reading, Training
 from cae_keras.training import Run
 
@@ -40,6 +45,7 @@ DECIDING = {  # of the data, of the code, and of the packages
 }
 EACH = [(kind, module) for kind in DECIDING for module in sorted(DECIDING[kind][1])]
 LEFT = [(path, name) for path, names in LEFT_OUT.items() for name in names]
+LEFT += [(path, None) for path in UNREAD]
 kinds = pytest.mark.parametrize("kind", TASKS)
 
 
@@ -110,10 +116,10 @@ def test_a_constant_in_each_module_that_decides_moves_the_key(
 def test_a_constant_in_what_is_left_out_moves_no_key(kind, path, name, tiny, change):
     key = task_key(TASKS[kind], tiny)
     for module in filter(lambda module: module.startswith(path), [*SOURCES]):
-        if name == "*":
-            change(module, SOURCES[module] + "CHANGED = 1\n")
-        else:
+        if name:
             change(module, with_another_constant(SOURCES[module], name))
+        else:
+            change(module, SOURCES[module] + "CHANGED = 1\n")
     assert task_key(TASKS[kind], tiny) == key
 
 
@@ -150,12 +156,6 @@ def test_an_import_brings_its_module_wherever_it_stands(line, found, change):
     assert bool(found) == (now != before)
 
 
-def test_what_is_left_out_is_in_the_key_itself(tiny):
-    """What a preset asks for, and the images that it holds out, are in the key."""
-    fewer = replace(tiny, x_val=tiny.x_val[::2], y_val=tiny.y_val[::2])
-    assert task_key(TASKS["run"], fewer) != task_key(TASKS["run"], tiny)
-
-
 def test_what_is_asked_is_in_the_key(tiny):
     asked = [
         *TASKS.values(),
@@ -189,15 +189,6 @@ def test_images_beyond_the_budget_decide_nothing(tiny):
         assert task_key(TASKS[kind], replace(tiny, x_train=beyond)) == key
 
 
-def test_a_digest_of_code_ignores_comments_and_docstrings_only():
-    code = 'RATE = 1\n\ndef f(x):\n    """One."""\n    return x * RATE\n'
-    assert code_digest(code.replace("One.", "Two.") + "# done\n") == code_digest(code)
-    assert code_digest(code.replace("RATE = 1", "RATE = 2")) != code_digest(code)
-    assert code_digest(code.replace("x * RATE", "x + RATE")) != code_digest(code)
-    assert code_digest("x = 'a text'") != code_digest("x = 'another text'")
-    assert code_digest(code, ("f",)) == code_digest("RATE = 1")
-
-
 def test_the_key_is_of_the_code_that_is_loaded(start_python, tmp_path):
     """A notebook may be open for days; what it trains must not be kept under a key of code that it does not run."""
     script = """
@@ -219,3 +210,33 @@ assert keys.code_digests(Training) == before
     process = start_python(here + script, keys.PACKAGE)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
+
+
+def test_a_change_of_any_module_executes_pages_again_whatever_its_date(
+    tmp_path, monkeypatch
+):
+    """So no number survives that a page computes beside the store: statistics, claims, tables, figures."""
+    path = ROOT / "book" / "_ext" / "cae_book.py"
+    monkeypatch.syspath_prepend(str(path.parent))
+    spec = importlib.util.spec_from_file_location("cae_book", path)
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    ignore = shutil.ignore_patterns("*.gz", "__pycache__")
+    copied = shutil.copytree(keys.PACKAGE, tmp_path / "cae_keras", ignore=ignore)
+    monkeypatch.setattr(extension, "PACKAGE", copied)
+    pages = {"runs": "```{code-cell}\n1\n```\n", "reads": "Text alone.\n"}
+    for name, text in pages.items():
+        (tmp_path / name).write_text(text)
+    env = SimpleNamespace(found_docs=set(pages), doc2path=lambda name: tmp_path / name)
+    extension.note_contents(None, env, ["runs", "reads"])
+    ask = [None, env, set(), set(), set()]
+    for changed in sorted(copied.rglob("*.py")):
+        before = changed.read_text("utf-8")
+        changed.write_text(before + "CHANGED = 1\n", "utf-8")
+        os.utime(changed, (1, 1))
+        assert extension.find_changed(*ask) == ["runs"], changed
+        changed.write_text(before, "utf-8")
+    assert extension.find_changed(*ask) == []
+    (tmp_path / "reads").write_text("Other text.\n")
+    os.utime(tmp_path / "reads", (1, 1))
+    assert extension.find_changed(*ask) == ["reads"]

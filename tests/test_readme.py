@@ -4,7 +4,6 @@ import json
 from datetime import datetime
 
 import numpy as np
-import pytest
 
 from cae_keras.config import ROOT
 from cae_keras.study import readme
@@ -77,16 +76,3 @@ def test_one_seed_has_no_spread():
     alone = RESULTS["configurations"]["baseline"] | {"bce": [0.2]}
     results = RESULTS | {"configurations": {"baseline": alone}}
     assert ["BCE", "0.20000"] in table(results)
-
-
-def test_a_file_that_cannot_be_written_leaves_both_as_they_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(readme, "ROOT", tmp_path)
-    monkeypatch.setattr(readme, "collect", lambda _: RESULTS)
-    text = "<!-- results --><!-- /results -->"
-    (tmp_path / "README.md").write_text(text)
-    (tmp_path / "README.part").mkdir()  # in the way of the second file
-    with pytest.raises(ValueError, match="cannot be written"):
-        readme.update(None)
-    assert (tmp_path / "README.md").read_text() == text
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ["README.md", "README.part"]

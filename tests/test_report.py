@@ -14,7 +14,6 @@ from cae_keras.study import keys
 from cae_keras.study.keys import task_key
 from cae_keras.study.report import COLUMNS, report
 from cae_keras.study.store import Entry, Store
-from cae_keras.study.study import measure, run
 from cae_keras.study.tasks import Measuring, Training
 
 RECIPE = Recipe(images=64, epochs=3)
@@ -37,7 +36,7 @@ def kept(tmp_path, tiny):
 
 
 def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
-    own, wide = report(kept, tiny)
+    own, wide = report(tiny)
     assert (own["name"], own["filters"], own["latent_dim"]) == ("", "2-3", 5)
     assert wide == {
         "name": "wide", "filters": "32-64-128", "latent_dim": 32, "batch_norm": False,
@@ -51,55 +50,36 @@ def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
 
 def test_a_run_of_other_images_or_other_code_is_not_valid(kept, tiny, monkeypatch):
     darker = replace(tiny, x_val=tiny.x_val // 2)
-    assert [row["valid"] for row in report(kept, darker)] == [False, False]
+    assert [row["valid"] for row in report(darker)] == [False, False]
     changed = keys.SOURCES["fast.py"] + "CHANGED = 1\n"
     monkeypatch.setitem(keys.SOURCES, "fast.py", changed)
-    assert [row["valid"] for row in report(kept, tiny)] == [False, False]
-
-
-def test_what_was_measured_stands_beside_the_run(tiny, monkeypatch):
-    monkeypatch.setenv("CAE_WORKERS", "1")
-    monkeypatch.setattr("cae_keras.study.study.reader_recipe", lambda _: RECIPE)
-    config = CAEConfig(filters=(2, 2), latent_dim=2)
-    runs = run({"mine": config}, recipe=RECIPE, seeds=(0, 1), data=tiny)
-    measured = measure(runs, tiny)["mine"]
-    rows = report(Store(), tiny)
-    assert [row["seed"] for row in rows] == [0, 1]
-    for name in COLUMNS:
-        assert [row[name] for row in rows] == list(measured[name])
+    assert [row["valid"] for row in report(tiny)] == [False, False]
 
 
 @pytest.mark.parametrize("latest", [0, 1])
-def test_of_several_measures_of_a_run_the_latest_stand_beside_it(kept, tiny, latest):
-    """By the time of the file, whatever its name: another reader has measured it anew."""
+@pytest.mark.parametrize("other_code", [False, True])
+def test_the_latest_measures_of_this_code_stand_beside_a_run(
+    kept, tiny, monkeypatch, latest, other_code
+):
+    """By the time of the file, whatever its name; here two readers, or two versions, have measured it."""
     task = Training(CAEConfig(filters=(2, 3), latent_dim=5), RECIPE, 0)
     of_run = task.result(kept.read(task_key(task, tiny)))
+    changed = keys.SOURCES["metrics.py"] + "CHANGED = 1\n"
     for i in range(2):
         reader = Reader(RECIPE, i, {}, (np.full(1, float(i)),))
         task = Measuring(of_run, reader)
-        key, entry = task_key(task, tiny), Entry({"bce": 0.1 + i, "read": 0.5}, ())
+        with monkeypatch.context() as patch:
+            if other_code and i:
+                patch.setitem(keys.SOURCES, "metrics.py", changed)
+            key = task_key(task, tiny)
+        entry = Entry({"bce": 0.1 + i, "read": 0.5}, ())
         kept.write(key, "measures", task.asked(), entry)
         seconds = 2_000 if i == latest else 1_000
         os.utime(kept.folder / f"{key}.npz", (seconds, seconds))
-    own, wide = report(kept, tiny)
-    assert (own["bce"], own["read"], own["mse"]) == (0.1 + latest, 0.5, None)
-    assert wide["bce"] is None
-
-
-def test_what_other_code_has_measured_is_not_reported(kept, tiny, monkeypatch):
-    """Even if its file is the latest, as after the clock was set back."""
-    task = Training(CAEConfig(filters=(2, 3), latent_dim=5), RECIPE, 0)
-    of_run = task.result(kept.read(task_key(task, tiny)))
-    measuring = Measuring(of_run, Reader(RECIPE, 0, {}, ()))
-    changed = keys.SOURCES["metrics.py"] + "CHANGED = 1\n"
-    for bce in (0.5, 99.0):
-        with monkeypatch.context() as patch:
-            if bce == 99:
-                patch.setitem(keys.SOURCES, "metrics.py", changed)
-            key = task_key(measuring, tiny)
-        kept.write(key, "measures", measuring.asked(), Entry({"bce": bce}, ()))
-        own, _ = report(kept, tiny)
-        assert (own["valid"], own["bce"]) == (True, 0.5)
+    own, wide = report(tiny)
+    expected = 0.1 if other_code else 0.1 + latest
+    assert (own["bce"], own["read"], own["mse"]) == (expected, 0.5, None)
+    assert (own["valid"], wide["bce"]) == (True, None)
 
 
 def test_a_run_of_another_version_is_left_out(kept, tiny):
@@ -107,4 +87,4 @@ def test_a_run_of_another_version_is_left_out(kept, tiny):
     asked = Training(CAEConfig(), RECIPE, 0).asked()
     asked["config"]["pooling"] = "max"
     kept.write("0" * 32, "run", asked, Entry({}, ()))
-    assert len(report(kept, tiny)) == 2
+    assert len(report(tiny)) == 2

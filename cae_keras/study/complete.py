@@ -23,37 +23,26 @@ RAY = "2.60"  # the oldest version it was tried with
 
 
 def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
-    """Returns what each task gives, from the store or done now.
+    """Returns what each task gives, from the store or done now; equal ones are one.
 
     Two processes with one store do no task twice: each leaves to the other what that
     has begun, and waits for it.
-
-    Args:
-        tasks: What to do. Equal tasks are done once.
-        data: Where the images come from.
-
-    Raises:
-        ValueError: If the store cannot be written, or `CAE_BACKEND` or `CAE_WORKERS`
-            cannot be followed.
-        RuntimeError: If workers have died three times, and finished nothing.
     """
-    on_ray, workers, store = backend() == "ray", number_of_workers(), Store()
+    on_ray, asked, store = backend() == "ray", count_from("CAE_WORKERS"), Store()
     keys = [task_key(task, data) for task in tasks]
     entries = {key: store.read(key) for key in keys}
     missing = {k: t for k, t in zip(keys, tasks, strict=True) if entries[k] is None}
-    effort = sum(task.effort for task in missing.values())
-    if on_ray:
-        workers = count_from("CAE_WORKERS")
-    elif effort < WORTH and not count_from("CAE_WORKERS"):
-        workers = 1
     if missing:
-        pool = _ray_workers() if on_ray else Workers
+        pool, workers = Workers, number_of_workers()
+        if on_ray:
+            pool, workers = _ray_workers(), asked or len(missing)
+        elif not asked and sum(task.effort for task in missing.values()) < WORTH:
+            workers = 1
         entries |= _Rest(missing, data, store).do(pool, workers)
     return [entries[key] for key in keys]
 
 
 def _ray_workers() -> type:
-    """Returns the workers of Ray, which nobody needs to have."""
     try:
         from cae_keras.study.ray import RayWorkers
     except ImportError as error:
@@ -71,12 +60,12 @@ class _Rest:
         self.waiting, self.locks = collections.deque(missing), {}
         self.found, self.deaths = {}, 0
 
-    def do(self, pool: type, workers: int | None) -> dict[str, Entry]:
+    def do(self, pool: type, workers: int) -> dict[str, Entry]:
         """Returns the entry of each missing task; a bar shows how far it is."""
         tasks = [*self.missing.values()]
-        workers = min(workers or len(tasks), len(tasks))
-        label, how = tasks[0].label, pool.how.format(workers)
+        workers, label = min(workers, len(tasks)), tasks[0].label
         if len(tasks) > 1:
+            how = pool.how.format(workers)
             label = f"{len(tasks)} × {label.split(',')[0]}, {how}"
         with contextlib.ExitStack() as stack:
             stack.callback(lambda: [lock.release() for lock in self.locks.values()])

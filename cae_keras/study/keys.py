@@ -20,27 +20,22 @@ SOURCES = {
     path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8")
     for path in PACKAGE.rglob("*.py")
 }
-ALL = ("*",)
-LEFT_OUT = {  # of what the work imports: names that cannot decide a number
-    "data.py": ALL,  # the images themselves are in the key
-    "mnist/": ALL,  # the same
-    "progress.py": ALL,  # it shows how far the work is
+# Of what the work imports, this cannot decide a number: the images themselves are in
+# the key; progress shows how far the work is
+UNREAD = ("data.py", "mnist/", "progress.py")
+LEFT_OUT = {  # nor can these names
     "config.py": (
         *("Preset", "PRESETS", "get_preset"),  # what they ask for is in the key
         *("count_from", "BACKENDS", "backend"),  # how many workers, and where
         "ROOT",  # where a checkout lies
     ),
 }
-UNREAD = tuple(path for path, names in LEFT_OUT.items() if names is ALL)
 
 
 def task_key(task: Task, data: Mnist, asked: dict | None = None) -> str:
     """Returns what a task is kept under: 32 digits over all that decides its result.
 
-    Args:
-        task: Something to do.
-        data: Where the images come from.
-        asked: What is asked, as the store has it; without it, what the task asks.
+    `asked` takes the place of what the task asks, where only the store knows that.
     """
     decided_by = {
         "kind": task.kind,
@@ -71,9 +66,8 @@ def closure(module: str) -> list[str]:
     while waiting:
         path = waiting.pop()
         found.add(path)
-        waiting |= {
-            other for other in imported(SOURCES[path]) if not other.startswith(UNREAD)
-        } - found
+        others = imported(SOURCES[path]) - found
+        waiting |= {other for other in others if not other.startswith(UNREAD)}
     return sorted(found)
 
 
@@ -81,8 +75,7 @@ def closure(module: str) -> list[str]:
 def imported(source: str) -> set[str]:
     """Returns which modules of the package a source imports, wherever in it.
 
-    An `__init__` counts where something is imported from it, not where it lies on the
-    way to a module.
+    An `__init__` counts only if something is imported from it.
     """
     names = set()
     for node in ast.walk(ast.parse(source)):
@@ -106,15 +99,7 @@ def _module(name: str) -> str:
 def code_digest(source: str, without: tuple[str, ...] = ()) -> str:
     """Returns a digest of Python source that comments and docstrings do not change.
 
-    Args:
-        source: The text of a module.
-        without: Names of classes, functions and constants to leave out.
-
-    Example:
-        >>> code_digest("x = 1  # one") == code_digest("x = 1")
-        True
-        >>> code_digest("x = 1") == code_digest("x = 2")
-        False
+    What defines a name in `without` is left out.
     """
     tree = ast.parse(source)
     tree.body = [node for node in tree.body if not _defined(node) & set(without)]

@@ -9,22 +9,16 @@ from cae_keras.study.keys import task_key
 from cae_keras.study.tasks import Training
 from cae_keras.study.workers import number_of_workers
 
-PACKAGES = (
-    *("scipy", "scikit-image", "matplotlib", "tensorflow-datasets", "jupyter-book"),
-)
+FURTHER = "scipy", "scikit-image", "matplotlib", "tensorflow-datasets", "jupyter-book"
 
 
 def provenance(data: Mnist) -> dict[str, str]:
     """Returns what decides a build's numbers, and where they were computed, as text.
 
-    Args:
-        data: The images of the build.
-
     Returns:
         What `machine` returns; the versions of further packages; `preset`, `recipe`,
         `seeds` and `workers`; `images`, 32 digits of a SHA-256 of images and labels;
-        and `first run`, the key in the store of the baseline's first run, which covers
-        configuration, recipe, seed, its images, code and versions.
+        and `first run`, the key in the store of the baseline's first run.
     """
     preset = get_preset()
     task = Training(CAEConfig(), preset.recipe, preset.seeds[0])
@@ -32,7 +26,7 @@ def provenance(data: Mnist) -> dict[str, str]:
     labels = (data.y_train, data.y_val, data.y_test)
     return {
         **machine(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: version(package) for package in FURTHER},
         "preset": preset.name,
         "recipe": str(preset.recipe),
         "seeds": ", ".join(map(str, preset.seeds)),

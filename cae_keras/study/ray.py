@@ -65,7 +65,6 @@ class RayWorkers(Workers):
         return _work.remote(key, task, self.data, self.counter).future()
 
     def _result(self, task: Task, future: Future) -> Entry:
-        """Returns what a task gave, raises what it raised, or why Ray gave it up."""
         try:
             entry = future.result()
         except RayError as error:
@@ -95,11 +94,7 @@ class _Counter:
 
 @ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)
 def _work(key: str, task: Task, data: Mnist, counter) -> Entry:
-    """Does a task on a node; `counter` hears of its steps, twice a second at most.
-
-    Raises:
-        ValueError: If this node would do something else than was asked.
-    """
+    """Does a task on a node; `counter` hears of its steps, twice a second at most."""
     if task_key(task, data) != key:
         there = ", ".join(f"{name}=={version(name)}" for name in task.packages)
         raise ValueError(
@@ -122,11 +117,7 @@ def _work(key: str, task: Task, data: Mnist, counter) -> Entry:
 
 
 def _address() -> str:
-    """Returns `RAY_ADDRESS` if it answers; for one that does not, Ray waits minutes.
-
-    Raises:
-        ValueError: If it does not.
-    """
+    """Returns `RAY_ADDRESS` if it answers; for one that does not, Ray waits minutes."""
     address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.rpartition(":")
     try:

@@ -1,11 +1,8 @@
 """The README's table of results: measured, kept in `results.json`, drawn from it."""
 
-import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -27,22 +24,19 @@ SHOWN = ("parameters", "code_bytes", "bce", "read")  # and the latency
 def update(data: Mnist) -> str:
     """Writes `results.json` and the README's table, and returns the table.
 
-    The figures are those of the build's preset, from the runs in the store and measured
-    today. Nothing is trained; on an error both files are left as they are.
-
-    Raises:
-        ValueError: If the store lacks a run or the reader, the README has not its two
-            markers, or a file cannot be read or written.
+    Nothing is trained; if anything is missing, nothing is written.
     """
     readme = ROOT / "README.md"
     try:
         before, _, after = split(readme.read_text("utf-8"))
+        results = collect(data)
+        drawn, kept = render(results), json.dumps(results, indent=1) + "\n"
+        (ROOT / "results.json").write_text(kept, "utf-8", newline="\n")
+        readme.write_text(before + drawn + after, "utf-8", newline="\n")
     except OSError as error:
-        raise ValueError(f"README.md cannot be read ({error})") from error
-    results = collect(data)
-    drawn = render(results)
-    kept = json.dumps(results, indent=1) + "\n"
-    _write({ROOT / "results.json": kept, readme: before + drawn + after})
+        raise ValueError(
+            f"README.md and results.json cannot be read or written ({error})"
+        ) from error
     return drawn.strip()
 
 
@@ -60,10 +54,7 @@ def split(readme: str) -> tuple[str, str, str]:
 
 
 def collect(data: Mnist) -> dict:
-    """Returns what the table is drawn from, as JSON values; trains nothing.
-
-    A measure has one value a seed where it depends on it; a latency has its quartiles.
-    """
+    """Returns what the table is drawn from, as JSON values; trains nothing."""
     preset = get_preset()
     if not is_trained(data=data):
         raise ValueError(
@@ -76,15 +67,12 @@ def collect(data: Mnist) -> dict:
     measured, costs = measure(shown, data), benchmark(shown)
     figures = {}
     for name in shown:
-        figures[name] = {
-            what: int(values[0])
-            if QUANTITIES[what].exact
-            else list(map(_rounded, values))
-            for what, values in ((what, measured[name][what]) for what in KEPT)
-        }
-        quartiles = map(_rounded, np.percentile(costs[name]["both"], (25, 50, 75)))
-        latency = dict(zip(("low", "median", "high"), quartiles, strict=True))
-        figures[name]["latency_ms"] = latency
+        found = {what: list(map(_rounded, measured[name][what])) for what in KEPT}
+        exact = {what: int(found[what][0]) for what in KEPT if QUANTITIES[what].exact}
+        low, median, high = np.percentile(costs[name]["both"], (25, 50, 75))
+        latency = {"low": low, "median": median, "high": high}
+        latency = {quartile: _rounded(ms) for quartile, ms in latency.items()}
+        figures[name] = found | exact | {"latency_ms": latency}
     return {
         "preset": preset.name,
         "images": preset.recipe.images,
@@ -102,16 +90,14 @@ def render(results: dict) -> str:
         name: {what: np.atleast_1d(figures[what]) for what in SHOWN}
         for name, figures in shown.items()
     }
-    columns = [dict(column) for column in summary(found, SHOWN)]
-    for column, figures in zip(columns, shown.values(), strict=True):
-        latency = "{median:.2f} ({low:.2f}–{high:.2f})".format(**figures["latency_ms"])
-        column["latency of one image (ms)"] = latency
-    names, *rows = (
-        [what, *(column[what] for column in columns)] for what in columns[0]
-    )
+    columns = summary(found, SHOWN)
+    rows = [[what, *(column[what] for column in columns)] for what in columns.headers]
+    times = [figures["latency_ms"] for figures in shown.values()]
+    form = "{median:.2f} ({low:.2f}–{high:.2f})".format
+    rows.append(["latency of one image (ms)", *(form(**each) for each in times)])
     preset = "" if results["preset"] == "full" else ", for a first look only"
     return (
-        f"\n{Table(rows, ['', *names[1:]]).markdown()}\n\n"
+        f"\n{Table(rows[1:], ['', *shown]).markdown()}\n\n"
         f"Preset `{results['preset']}`{preset}: {results['images']:,} training images, "
         f"{results['epochs']} epochs, seeds {_listed(results['seeds'])}. Measured on "
         "the test images, mean ± standard deviation over the seeds; latency: median "
@@ -128,18 +114,3 @@ def _rounded(value: float) -> float:
 
 def _listed(seeds) -> str:
     return ", ".join(map(str, seeds))
-
-
-def _write(texts: Mapping[Path, str]):
-    """Writes all under temporary names, then renames: no half file is left."""
-    parts = {path: path.with_suffix(".part") for path in texts}
-    try:
-        for path, text in texts.items():
-            parts[path].write_text(text, "utf-8", newline="\n")
-        for path, part in parts.items():
-            part.replace(path)
-    except OSError as error:
-        for part in parts.values():
-            with contextlib.suppress(OSError):
-                part.unlink()
-        raise ValueError(f"{ROOT} cannot be written ({error})") from error

@@ -29,11 +29,7 @@ class Entry(NamedTuple):
 
 
 class Store:
-    """A folder of finished tasks.
-
-    It is the one that the environment variable `CAE_RUNS` names, or `.runs/` at the top
-    of the project.
-    """
+    """A folder of finished tasks: `CAE_RUNS`, or `.runs/` at the top of the project."""
 
     def __init__(self):
         folder = os.environ.get("CAE_RUNS") or ROOT / ".runs"
@@ -43,33 +39,22 @@ class Store:
         """Returns an entry, verified; a damaged file is set aside with a warning."""
         path = self.folder / f"{key}.npz"
         try:
-            if path.exists() and path.stat().st_size > LARGEST:
+            if path.stat().st_size > LARGEST:
                 return self._set_aside(path, ValueError("it is too large"))
-            content = path.read_bytes() if path.exists() else None
-        except FileNotFoundError:  # set aside by another process just now
-            content = None
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
         except OSError as error:  # it says nothing of the file
             raise self._unusable(error) from error
-        if content is None:
-            return None
         try:
-            entry, about = _load(io.BytesIO(content))
-            if (about["key"], about["digest"]) != (key, digest(entry)):
-                raise ValueError("it holds something else than its name says")
+            return _load(io.BytesIO(content), key)[0]
         except Exception as error:  # whatever damage does to zip, JSON or array
             return self._set_aside(path, error)
-        return entry
 
     def write(self, key: str, kind: str, asked: dict, entry: Entry):
         """Writes under a temporary name, then renames: no half file is left."""
-        about = {
-            "kind": kind,
-            "asked": asked,
-            "values": entry.values,
-            "digest": digest(entry),
-            "key": key,
-            "device": entry.device,
-        }
+        about = {"key": key, "kind": kind, "asked": asked, "digest": digest(entry)}
+        about |= {"values": entry.values, "device": entry.device}
         temporary = self.folder / f"{key}.part"
         try:
             temporary.unlink(missing_ok=True)
@@ -101,12 +86,8 @@ class Store:
             raise self._unusable(NotADirectoryError("it is no folder"))
         paths = self.folder.glob("*.npz")
         for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
-            try:
-                entry, about = _load(path)
-                if (about["key"], about["digest"]) == (path.stem, digest(entry)):
-                    yield path.stem, about
-            except Exception:  # damaged, or of an older version: `read` deals with it
-                continue
+            with contextlib.suppress(Exception):  # `read` deals with what is damaged
+                yield path.stem, _load(path, path.stem)[1]
 
     def _set_aside(self, path: Path, error: Exception):
         aside = path.with_suffix(".damaged")
@@ -135,10 +116,14 @@ def digest(entry: Entry) -> str:
     return fingerprint(about, *entry.arrays)
 
 
-def _load(path: Path | io.BytesIO) -> tuple[Entry, dict]:
-    with np.load(path, allow_pickle=False) as file:
+def _load(file: Path | io.BytesIO, key: str) -> tuple[Entry, dict]:
+    """Returns what is in a file, and all that is said about it, if it is sound."""
+    with np.load(file, allow_pickle=False) as file:
         if any(member.compress_type for member in file.zip.infolist()):
             raise ValueError("it is compressed")  # a small file could fill the memory
         about = json.loads(str(file["about"]))
         arrays = tuple(file[f"arr_{i}"] for i in range(len(file.files) - 1))
-    return Entry(about["values"], arrays, about["device"]), about
+    entry = Entry(about["values"], arrays, about["device"])
+    if (about["key"], about["digest"]) != (key, digest(entry)):
+        raise ValueError("it holds something else than its name says")
+    return entry, about

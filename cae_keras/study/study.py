@@ -16,7 +16,6 @@ from cae_keras.training import Run, check_run
 
 Runs = dict[str, tuple[Run, ...]]
 Results = dict[str, dict[str, np.ndarray]]
-SPLITS = ("test", "validation")
 
 
 def run(
@@ -49,8 +48,7 @@ def run(
         ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
     """
     data = data or load_mnist()
-    tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    to_do = _to_do(tasks, data, with_reader=not experiments)
+    tasks, to_do = _tasks(experiments, recipe, seeds, data)
     found = dict(zip(to_do, complete(to_do, data), strict=True))
     return {
         name: tuple(task.result(found[task]) for task in several)
@@ -67,30 +65,15 @@ def is_trained(
     """Tells whether the store has all that `run` would train; trains nothing.
 
     A damaged run is set aside and counts as missing.
-
-    Args:
-        *experiments: As `run` takes them, and so all other arguments.
-
-    Raises:
-        ValueError: As `run` does.
     """
     data, store = data or load_mnist(), Store()
-    tasks = _tasks(configurations(*experiments), recipe, seeds, data)
-    to_do = _to_do(tasks, data, with_reader=not experiments)
+    _, to_do = _tasks(experiments, recipe, seeds, data)
     return all(store.read(task_key(task, data)) for task in to_do)
 
 
-def _to_do(tasks: Mapping[str, Sequence[Training]], data: Mnist, with_reader: bool):
-    """Returns the tasks in an order that leaves no long run to the end."""
-    widest_first = sorted(
-        {task for several in tasks.values() for task in several},
-        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
-    )
-    return [*widest_first, _reading(None, 0, data)] if with_reader else widest_first
-
-
-def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Training]]:
-    preset = get_preset()
+def _tasks(experiments, recipe, seeds, data: Mnist) -> tuple[dict, list]:
+    """Returns the trainings by variant, and what to do, no long run at the end."""
+    variants, preset = configurations(*experiments), get_preset()
     recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe={recipe!r}: it must be a Recipe")
@@ -102,7 +85,11 @@ def _tasks(variants: Mapping, recipe, seeds, data: Mnist) -> dict[str, list[Trai
         for seed in seeds:
             check_run(own, seed, data)
         tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
-    return tasks
+    to_do = sorted(
+        {task for several in tasks.values() for task in several},
+        key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
+    )
+    return tasks, to_do if experiments else [*to_do, _reading(None, 0, data)]
 
 
 def load_or_train_reader(
@@ -115,8 +102,6 @@ def load_or_train_reader(
     Args:
         recipe: The budget of the autoencoders it goes with (see `reader_recipe`);
             without it, that of the build's preset.
-        seed: Its random seed.
-        data: Where the images come from; without it, `load_mnist()`.
     """
     data = data or load_mnist()
     task = _reading(recipe, seed, data)
@@ -138,8 +123,6 @@ def measure(
     """Returns what is measured on runs, one value a seed; kept in the store as well.
 
     Args:
-        runs: Runs by names, as `run` returns them.
-        data: Where the images come from; without it, `load_mnist()`.
         reader: The machine reader; without it, that of the build.
         split: Which images: `"test"`, or `"validation"` for a choice between networks,
             which must not see the test images. (The reader was watched on the
@@ -156,12 +139,11 @@ def measure(
         ValueError: If a run has diverged, or had fewer than three epochs, or there is
             no such split.
     """
-    one_of("split", split, SPLITS)
+    one_of("split", split, ("test", "validation"))
     data = data or load_mnist()
     reader = reader or load_or_train_reader(data=data)
-    tasks = [
-        Measuring(one, reader, split) for several in runs.values() for one in several
-    ]
+    every = [one for several in runs.values() for one in several]
+    tasks = [Measuring(one, reader, split) for one in every]
     entries = iter(complete(tasks, data))
     results = {}
     for name, several in runs.items():

@@ -15,23 +15,14 @@ from cae_keras.training import Run, train
 
 
 class Task(Protocol):
-    """Something to do whose result is worth keeping.
+    """Something to do whose result is worth keeping."""
 
-    Attributes:
-        kind: One word, such as `"run"`.
-        label: What a progress bar says.
-        steps: How many steps a progress bar sees.
-        effort: About as many steps of training take as long.
-        module: Which module does the work, by its path in the package.
-        packages: Names of the installed packages that decide the result.
-    """
-
-    kind: str
-    label: str
-    steps: int
-    effort: int
-    module: str
-    packages: tuple[str, ...]
+    kind: str  # one word
+    label: str  # what a progress bar says
+    steps: int  # how many a progress bar sees
+    effort: int  # about as many steps of training take as long
+    module: str  # which does the work, by its path in the package
+    packages: tuple[str, ...]  # the installed ones that decide the result
 
     def asked(self) -> dict:
         """Returns what decides the result besides images and code, as JSON values."""

@@ -34,11 +34,7 @@ ATTEMPTS = 3  # how often workers may die before one of them has finished a task
 
 
 def number_of_workers() -> int:
-    """Returns `CAE_WORKERS`, or one a core; on a CUDA device, one.
-
-    Raises:
-        ValueError: If `CAE_WORKERS` is not a positive integer.
-    """
+    """Returns `CAE_WORKERS`, or one a core; on a CUDA device, one."""
     cores = 1 if torch.cuda.is_available() else loky.cpu_count()
     return count_from("CAE_WORKERS") or cores
 
