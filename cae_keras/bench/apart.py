@@ -13,11 +13,7 @@ from cae_keras.config import ROOT
 class Apart:
     """A script in a fresh Python process, which says one JSON value a line.
 
-    Entered as a context; at its end the process is killed.
-
-    Args:
-        name: What errors call it.
-        script: Python, which can import `say` and `listen` from here.
+    Errors call it by its name. At the end of the context the process is killed.
     """
 
     def __init__(self, name: str, script: str):
@@ -36,15 +32,12 @@ class Apart:
             self.process.kill()
 
     def tell(self):
-        """Tells it to go on, if it waits for that."""
+        """Tells it to go on."""
         with contextlib.suppress(OSError):  # if it is dead, `hear` says so
             os.write(self.process.stdin.fileno(), b"\n")
 
     def hear(self, seconds: float = 120):
-        """Returns what it says next, or raises a `RuntimeError` if it dies before.
-
-        It is killed if it has said nothing for so many seconds.
-        """
+        """Returns what it says next; it is killed if that takes so many seconds."""
         timer = threading.Timer(seconds, self.process.kill)
         timer.daemon = True  # whoever stops us need not wait for it
         timer.start()

@@ -1,11 +1,10 @@
 """Five ways to train the baseline on MNIST, each without end and in batches of 64.
 
 What is the same for all: the network, the images, the size of a batch, float32, no
-validation (this project's path validates on the one image it is given, as it must on
-some), a process of its own, torch's default threads unless a contender sets one, and
-memory that the C library keeps. (Without the last, a loop that has never freed a large
-block fetches its memory anew in each step.) Only this project's path follows the
-recipe's learning rate: the others are spared that work. None compiles.
+validation (this project's path validates on one image, as it must on some), a process
+of its own, torch's default threads unless a contender sets one, and memory that the C
+library keeps, or a loop that has never freed a large block would fetch its memory anew
+in each step. None compiles. Only this project follows the recipe's learning rate.
 
 Each takes the data and calls `step()` after each step of the optimiser.
 """
@@ -61,8 +60,8 @@ def tutorial_torch(data: Mnist, step: Step):
         tutorial_epoch(network, loader, optimizer, step)
 
 
-def tutorial_epoch(network: nn.Module, loader: DataLoader, optimizer, step) -> float:
-    """Trains for one epoch; returns the mean loss."""
+def tutorial_epoch(network: nn.Module, loader: DataLoader, optimizer, step: Step):
+    """Trains for one epoch, and adds up the loss as a number, as tutorials do."""
     total = 0.0
     for images, _ in loader:
         optimizer.zero_grad()
@@ -71,7 +70,6 @@ def tutorial_epoch(network: nn.Module, loader: DataLoader, optimizer, step) -> f
         optimizer.step()
         total += loss.item()
         step()
-    return total / len(loader)
 
 
 class Digits(Dataset):
@@ -91,9 +89,8 @@ class Digits(Dataset):
 def careful_torch(data: Mnist, step: Step):
     """(c) Eager PyTorch with care: nothing is done twice, or for one image alone.
 
-    All images lie in memory as a float tensor, a batch is cut out at once, the loss is
-    computed from logits and stays a tensor, Adam is fused, and the memory format is the
-    faster one, which a trial finds.
+    A batch is cut out at once, the loss is computed from logits and stays a tensor,
+    Adam is fused, and the memory format is the faster one, which a trial finds.
     """
     x = to_float(data.x_train)
     for _ in careful_steps(x, faster_format(x)):
@@ -135,10 +132,7 @@ def faster_format(x: np.ndarray) -> torch.memory_format:
 
 
 def project(data: Mnist, step: Step):
-    """(d), and (e) side by side: `cae_keras.train`, as pages call it.
-
-    The recipe is the book's, but without its warm-up, and does not end.
-    """
+    """(d), and (e) side by side: `train`, by a recipe without warm-up and end."""
     recipe = replace(Recipe(), images=len(data.x_train), epochs=EPOCHS, warmup=0)
     with relayed(step):
         train(CAEConfig(), recipe, 0, data)
@@ -164,17 +158,14 @@ def turn(name: str, warm_up: float, seconds: float):
 
 
 def whole_batches(mnist: Mnist) -> Mnist:
-    """Returns as many training images as fill whole batches, and one of the others."""
+    """Returns the training images that fill whole batches, and one of the others."""
     images = len(mnist.x_train) // BATCH * BATCH
     one = mnist.x_val[:1], mnist.y_val[:1], mnist.x_test[:1], mnist.y_test[:1]
     return Mnist(mnist.x_train[:images], mnist.y_train[:images], *one)
 
 
 def window(warm_up: float, seconds: float) -> Iterator[None]:
-    """Goes on after each step, and counts those that begin after the warm-up.
-
-    At the end it says images a second, and processor seconds a second, and exits.
-    """
+    """Says images, and processor seconds, a second after the warm-up; then exits."""
     begin = time.perf_counter()
     yield
     while time.perf_counter() < begin + warm_up:

@@ -16,21 +16,13 @@ from cae_keras.study.study import run
 
 
 class Timing(NamedTuple):
-    """What was trained, for one epoch, and how long it took.
+    """What was trained, for one epoch, and how long it took."""
 
-    Args:
-        images: Training images of each run.
-        seeds: Runs of the baseline, one a seed.
-        workers: How many were trained at a time.
-        seconds: From the call to the last run, the start of the workers included.
-        training: The seconds of the runs' own epochs, added up.
-    """
-
-    images: int
-    seeds: int
+    images: int  # of each run
+    seeds: int  # runs of the baseline, one a seed
     workers: int
-    seconds: float
-    training: float
+    seconds: float  # to the last run, the start of the workers included
+    training: float  # the seconds of the runs' own epochs, added up
 
 
 def growth(

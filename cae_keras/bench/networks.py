@@ -1,8 +1,11 @@
 """The baseline, 137,441 parameters, as those build it who do not have this package."""
 
 import keras
+import torch
 from keras import layers
 from torch import nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def stock_autoencoder() -> keras.Model:
@@ -52,3 +55,18 @@ def torch_autoencoder() -> nn.Sequential:
         nn.ConvTranspose2d(32, 32, 4, **half), nn.ReLU(),  # → 14
         nn.ConvTranspose2d(32, 1, 4, **half),  # → 28
     )  # fmt: skip
+
+
+def flops_per_image() -> int:
+    """Counts the operations of convolutions and dense layers in a step for one image.
+
+    Three times the forward pass; but the first layer's inputs need no gradient.
+
+    Example:
+        >>> flops_per_image()  # 6 × 2,461,696 MACs − 2 × 14² × 4² × 32
+        14569472
+    """
+    network, image = torch_autoencoder(), torch.zeros((1, 1, 28, 28))
+    with FlopCounterMode(display=False) as counter:
+        functional.binary_cross_entropy_with_logits(network(image), image).backward()
+    return counter.get_total_flops()

@@ -31,18 +31,9 @@ apart.say(quality.{}(load_mnist(), {}))
 def time_to_quality(recipe: Recipe = Recipe(), epochs: int = EPOCHS) -> dict[str, dict]:
     """Trains the baseline by two recipes, one after the other, in fresh processes.
 
-    Args:
-        recipe: The book's; both train on its number of images.
-        epochs: Those of the published recipe.
-
-    Returns:
-        For `book` and `published`: `test_bce`, the seconds of the training, validation
-        included and start-up not, and torch's `threads`.
-
-    References:
-        The published recipe is that of vlad-uve/CAE-MNIST on GitHub, run as it was
-        there, by a PyTorch loop with a `DataLoader`; but with the last 5,000 training
-        images for validation, where it took the test images.
+    The published one, for so many epochs, is that of vlad-uve/CAE-MNIST on GitHub, run
+    as it was there; but with the last 5,000 training images for validation, where it
+    took the test images. Seconds are those of the training, validation included.
     """
     asked, found = {"book": recipe, "published": f"{recipe.images}, {epochs}"}, {}
     for name, budget in asked.items():
@@ -56,8 +47,8 @@ def book(mnist: Mnist, recipe: Recipe) -> dict[str, float]:
     start = time.perf_counter()
     run = train(CAEConfig(), recipe, 0, mnist)
     seconds = time.perf_counter() - start
-    error = bce(mnist.x_test, run.reconstruct(mnist.x_test))
-    return {"test_bce": float(error), "seconds": seconds, "threads": 1}
+    error = float(bce(mnist.x_test, run.reconstruct(mnist.x_test)))
+    return {"test_bce": error, "seconds": seconds, "threads": 1}
 
 
 def published(mnist: Mnist, images: int, epochs: int) -> dict[str, float]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 ERROR = 0.08  # of a median; a contender whose median is less certain is no result
 SHARE = 0.90  # nor is one that had less of its processors' time
 ONE_THREADED = ("careful_torch_one_thread", "one_worker", "all_workers")
-HAD = "it had its processors for {:.0%} of the time, at least {:.0%} are needed"
-IS = "the standard error of its median is {:.0%}, at most {:.0%} are allowed"
+HAD = "it had its processors for {:.0f} % of the time, at least {:.0f} % are needed"
+IS = "the standard error of its median is {:.0f} %, at most {:.0f} % are allowed"
 RATIOS = {
     "e/a": ("all_workers", "stock_keras"),
     "e/b": ("all_workers", "tutorial_torch"),
@@ -23,24 +23,11 @@ def sum_up(
     shares: Mapping[str, Sequence[float]],
     flops: float,
 ) -> dict:
-    """Sums up rates that were measured in rounds.
+    """Sums up rates, and shares of a processor, that were measured in rounds.
 
     What slows the machine in a round slows all contenders of that round; so a ratio is
-    taken in each round, and the median of them is the result.
-
-    Args:
-        rates: For each contender, images per second in each round; and `gemm_gflops`.
-        shares: For each of `ONE_THREADED` how much of a processor each of its processes
-            had, in each round; of others they are left aside.
-        flops: Operations an image.
-
-    Returns:
-        For each contender the median of its rates; `gemm_gflops`, `flops_per_image`
-        and `limit_images_per_s`; `spread`, the distance between the quartiles over the
-        median; `standard_error`, that of the median, as a share of it; `cpu_share`, the
-        median of the shares; `noisy`, a reason for each contender whose median is too
-        uncertain or that had too little of its processors; `ratios`, None if any is
-        noisy; `rounds`.
+    taken in each round, and the median of them is the result. There is none if a median
+    is too uncertain, or a contender had too little of its processors.
     """
     limits = [1e9 * gflops / flops for gflops in rates["gemm_gflops"]]
     rates = {**rates, "limit_images_per_s": limits}
@@ -66,16 +53,11 @@ def sum_up(
 
 
 def _say(sentence: str, found: float, allowed: float) -> str:
-    return sentence.format(found, allowed).replace("%", " %")
+    return sentence.format(100 * found, 100 * allowed)
 
 
 def spread(values: Sequence[float]) -> float:
-    """Returns the distance between the quartiles over the median.
-
-    Example:
-        >>> spread([90, 98, 100, 102, 500])
-        0.04
-    """
+    """Returns the distance between the quartiles over the median."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return (high - low) / middle
 
@@ -85,9 +67,5 @@ def standard_error(values: Sequence[float]) -> float:
 
     For n normal values it is √(π / 2n) standard deviations, each of which is 1 / 1.35
     of the distance between the quartiles.
-
-    Example:
-        >>> round(standard_error([90, 98, 100, 102, 500]), 4)
-        0.0166
     """
     return math.sqrt(math.pi / 2 / len(values)) * spread(values) / 1.35

@@ -9,7 +9,7 @@ import torch
 
 from cae_keras.bench.apart import Apart
 from cae_keras.bench.contenders import CONTENDERS
-from cae_keras.bench.limit import flops_per_image, gemm_gflops
+from cae_keras.bench.networks import flops_per_image
 from cae_keras.bench.results import sum_up
 from cae_keras.deploy.machine import machine
 from cae_keras.progress import progress_bar
@@ -19,6 +19,7 @@ from cae_keras.progress import progress_bar
 WARM_UP, WINDOW = 1.5, 2.0  # seconds of a turn that do not count, and that do
 ROUNDS = 6
 PAGES = 3  # whose start-up is measured
+SIDE = 2048  # of matrices: beyond this, torch's product gets hardly faster
 TURN = "from cae_keras.bench.contenders import turn; turn({!r}, {}, {})"
 PAGE = """
 import cae_keras; print(1, flush=True)
@@ -27,17 +28,8 @@ cae_keras.load_mnist(); print(2, flush=True)
 
 
 def measure_speed() -> dict:
-    """Measures how fast this machine trains the baseline on MNIST, in six ways.
-
-    Returns:
-        What `sum_up` returns, and `startup_seconds`, `window_seconds`, `cores`,
-        `threads` (torch's default) and `machine`.
-
-    Raises:
-        ValueError: If there is a CUDA device, which some contenders would use.
-        RuntimeError: If a process died.
-    """
-    if torch.cuda.is_available():
+    """Measures how fast this machine trains the baseline on MNIST, in six ways."""
+    if torch.cuda.is_available():  # some contenders would use it
         raise ValueError(
             "CUDA_VISIBLE_DEVICES: it must be set to -1; the benchmark is of processors"
         )
@@ -53,10 +45,7 @@ def measure_speed() -> dict:
 
 
 def startup_seconds() -> dict[str, float]:
-    """Returns how long a fresh process, as that of a page, takes for `PAGE`'s steps.
-
-    Medians of the seconds since its start: `imported` and `data_loaded`.
-    """
+    """Returns medians of what a fresh process, as that of a page, takes for `PAGE`."""
     seconds = {"imported": [], "data_loaded": []}
     for _ in range(PAGES):
         start = time.perf_counter()
@@ -68,13 +57,9 @@ def startup_seconds() -> dict[str, float]:
 
 
 def measure_rounds(cores: int) -> tuple[dict[str, list], dict[str, list]]:
-    """Lets each contender, and the matrix product, have a turn a round.
+    """Lets each contender, and the matrix product, have a turn a round, in rotation.
 
-    The order rotates from round to round.
-
-    Returns:
-        By names one value a round: rates, and the processor seconds a second that each
-        process had.
+    Returns by names rates, and processor seconds a second and process.
     """
     names = [*CONTENDERS, "gemm_gflops"]
     rates, shares = ({name: [] for name in names} for _ in range(2))
@@ -86,6 +71,21 @@ def measure_rounds(cores: int) -> tuple[dict[str, list], dict[str, list]]:
                 shares[name].append(share)
                 bar.update()
     return rates, shares
+
+
+def gemm_gflops(seconds: float, side: int = SIDE) -> float:
+    """Measures torch's float32 product of two square matrices, on its default threads.
+
+    The median over so many seconds, in 10⁹ operations a second; a product has 2 side³.
+    """
+    a, b, product = torch.rand(3, side, side)
+    torch.mm(a, b, out=product)  # not timed: it may have to wake threads
+    found, end = [], time.perf_counter() + seconds
+    while not found or time.perf_counter() < end:
+        start = time.perf_counter()
+        torch.mm(a, b, out=product)
+        found.append(time.perf_counter() - start)
+    return 2e-9 * side**3 / statistics.median(found)
 
 
 def _round(names: list[str], cores: int):
