@@ -7,12 +7,9 @@ A value of a wholly other kind, such as None for a run, is Python's own `TypeErr
 
 import math
 import os
-from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import cae_keras as cae
 from cae_keras import __main__, config, figures
@@ -25,7 +22,7 @@ from cae_keras.deploy.memory import peak_memory
 from cae_keras.experiments import Experiment, configurations
 from cae_keras.measurements.baselines import PCA
 from cae_keras.measurements.curves import last_gain, roughness
-from cae_keras.measurements.reader import Reader, build_reader, train_reader
+from cae_keras.measurements.reader import Reader, build_reader
 from cae_keras.metrics import psnr, ssim
 from cae_keras.training import Run, train
 
@@ -59,87 +56,65 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.sharpness(0 * X, X), "x has no edges", "must not be 0"),
     (lambda: cae.quality(X, X * NAN), "ranges from nan", "in [0, 1]"),
     (lambda: cae.mean_image(X[:0]), "x_train has shape (0, 28, 28, 1)", IMAGES),
-    (lambda: cae.fit_pca(X[0]), "x_train has shape (28, 28, 1)", IMAGES),
     *((lambda k=k: FITTED.encode(X, k), f"k={k!r}", "an integer from 0 to 784") for k in (-1, 785)),
-    (lambda: FITTED.reconstruct(X, 2.0), "k=2.0", "an integer from 0 to 784"),
     (lambda: FITTED.encode(SMALL, 2), "x has 64 pixels", "must be 784"),
     (lambda: cae.pca_errors(FITTED, X, {"a": CAEConfig(latent_dim=500)}), "k=1000", "784"),
     # networks, and looks inside
     (lambda: RUN.encode(X[0]), "(28, 28, 1)", IMAGES),
     (lambda: RUN.encode(SMALL), "images has shape (12, 8, 8, 1)", "(n, 28, 28, 1)"),
     (lambda: RUN.decode(np.zeros((2, 3))), "latents has shape (2, 3)", "must be (n, 2)"),
-    (lambda: RUN.decode(np.zeros((0, 2))), "latents has shape (0, 2)", "must be (n, 2)"),
     (lambda: READER.read(SMALL), "(12, 8, 8)", SIZE),
-    (lambda: READER.share_right(X, [1]), "labels has shape (1,)", "must be (12,)"),
     (lambda: cae.dead_units(RUN, SMALL), "images has shape (12, 8, 8, 1)", "(n, 28, 28, 1)"),
     *((lambda n=n: cae.quantise([[0.5]], n), f"bits={n!r}", "an integer from 1 to 16") for n in (0, 17, 2.0)),
     (lambda: cae.quantise([0.5], 2), "latents has shape (1,)", "must be (n, latent_dim)"),
     (lambda: cae.quantise([[NAN]], 2), "latents holds NaN", "must be finite"),
     (lambda: quantise_weights([1.0, INF], 0), "weights holds", "must be finite"),
     (lambda: quantise_weights([1.0], 1), "axis=1", "an axis of weights, 0 to 0"),
-    (lambda: quantise_weights([[1.0]], -1), "axis=-1", "0 to 1"),
-    (lambda: quantise_weights([1.0], "a"), "axis='a'", "an axis of weights"),
     (lambda: cae.batch_coupling(RUN, X, X, batches=1), "batches=1", "at least 2"),
-    (lambda: cae.batch_coupling(RUN, X, X, seed=-1), "seed=-1", "at least 0"),
     (lambda: cae.reconstruct_among(RUN, X, X, seed="a"), "seed='a'", "at least 0"),
-    (lambda: cae.reconstruct_among(RUN, X, X, batches=0), "batches=0", "positive"),
     (lambda: cae.reconstruct_among(RUN, X, X[:3]), "mates has 3", "at least 7"),
     (lambda: cae.reconstruct_among(RUN, X, SMALL), "(12, 8, 8, 1)", "(28, 28, 1)"),
     (lambda: RUN.reconstruct(X, 0), "batch_size=0", "positive"),
-    (lambda: RUN.reconstruct(X, 2.5), "batch_size=2.5", "positive"),
     # files
     (lambda: cae.load_mnist(3), "data_dir=3", "must be a path"),
     (lambda: cae.load_mnist(__file__), __file__, "Set TFDS_DATA_DIR to a folder"),
     (lambda: load_idx(3), "folder=3", "must be a path"),
     (lambda: load_idx("nowhere"), "nowhere has no train-", "all four files"),
     (lambda: cae.load_onnx("nowhere.onnx"), "path='nowhere.onnx'", "an ONNX file"),
-    (lambda: cae.load_onnx(__file__), "path=", "must be an ONNX file"),
     (lambda: cae.save_int8(__file__, "new.onnx"), "source=", "must be an ONNX file"),
     # data
     (lambda: Mnist(X, LABELS, *[PIXELS, LABELS] * 2), "float32", "must be uint8"),
     (lambda: Mnist([1], LABELS, *[PIXELS, LABELS] * 2), "x_train", "NumPy arrays"),
     (lambda: Mnist(PIXELS, LABELS[:3], *[PIXELS, LABELS] * 2), "(3,)", "uint8 (12,)"),
-    (lambda: Mnist(PIXELS, LABELS + 1, *[PIXELS, LABELS] * 2), "has 10", "0 to 9"),
     # training, and the study
     *((lambda n=n: train(CONFIG, FEW, n, DATA), f"seed={n!r}", "an integer from 0 to 2**32 - 1") for n in (-1, 1.5, True, "1")),
     (lambda: train(CONFIG, Recipe(), 0, DATA), "images=55000", "only 12"),
-    (lambda: train_reader(FEW, 2**32, DATA), "seed=4294967296", "integer from 0"),
     (lambda: cae.measure({}, DATA, READER, split="val"), "split='val'", "one of 'test', 'validation'"),
     (lambda: cae.load_or_train_reader(FEW, -1, DATA), "seed=-1", "integer from 0"),
     (lambda: configurations("dep"), "experiment='dep'", "one of 'baseline', "),
-    (lambda: configurations(3), "experiment=3", "must be one of"),
     (lambda: configurations({"a": 3}), "a=3", "must be a CAEConfig"),
     (lambda: configurations({"a": (CONFIG, 3)}), "a=(CAEConfig", "and a Recipe"),
     (lambda: configurations("depth", {"baseline": CONFIG}), "baseline=", "that name"),
     (lambda: Experiment("a", "b", "c?", {}), "variants={}", "at least one"),
-    (lambda: cae.run("depht", data=DATA), "experiment='depht'", "must be one of"),
     *((lambda n=n: cae.run({"a": CONFIG}, recipe=FEW, seeds=n, data=DATA), f"seeds={n!r}", SEEDS) for n in (3, [], [1, 1])),
     (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds=[-1], data=DATA), "seed=-1", "from 0"),
-    (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds="01", data=DATA), "seed='0'", "from 0"),
     (lambda: cae.run({"a": CONFIG}, recipe={"epochs": 3}, data=DATA), "{'epochs': 3}", "a Recipe"),
-    (lambda: cae.run({"a": CONFIG}, data=DATA), "images=55000", "only 12"),
     (lambda: cae.is_trained("depht", data=DATA), "experiment='depht'", "one of"),
-    (lambda: cae.is_trained("depth", recipe=FEW, seeds=(), data=DATA), "seeds=()", SEEDS),
     *((lambda name=name: get_preset(name), f"CAE_PRESET={name!r}", "one of 'full', 'quick'") for name in ("slow", 3, "")),
     # numbers of the seeds
     (lambda: cae.interval([]), "values=[]", "a finite number a seed"),
     (lambda: cae.interval([1.0, NAN]), "values=[1.0, nan]", "a finite number a seed"),
-    (lambda: cae.interval([[1.0]]), "values=[[1.0]]", "a finite number a seed"),
     (lambda: cae.interval(["a"]), "values=['a']", "a number a seed"),
-    (lambda: cae.interval([[1.0], [1.0, 2.0]]), "[[1.0], [1.0, 2.0]]", "a number a seed"),
     *((lambda x=x: cae.interval([1.0], level=x), f"level={x!r}", "must be in (0, 1)") for x in (1, "95", NAN)),
     (lambda: cae.relative_change([1.0], [1.0, 2.0]), "variant has 1", "for each seed"),
     (lambda: cae.relative_change([1.0], [0.0]), "baseline has 0", "positive values"),
     (lambda: cae.judge(Interval(1, 0, 2, 3), 2, 1), "low=2, high=1", "less than high"),
-    (lambda: cae.judge(Interval(1, 0, 2, 3), NAN, 1), "low=nan", "less than high"),
     *((lambda n=n: cae.smallest_detectable(1.0, n), f"n={n!r}", "a positive integer") for n in (0, 1.5, "3", None, INF, True)),
     *((lambda sd=sd: cae.smallest_detectable(sd, 3), f"sd={sd!r}", "not negative") for sd in (-1.0, NAN, "1")),
     (lambda: cae.smallest_detectable(1.0, 3, level=0), "level=0", "in (0, 1)"),
     (lambda: cae.smallest_detectable(1.0, 3, power=0.01), "power=0.01", "in (0.05, 1)"),
-    (lambda: cae.smallest_detectable(1.0, 3, power=1), "power=1", "in (0.05, 1)"),
     (lambda: roughness([1.0, 2.0], 0.0), "shape (2,)", "at least 3"),
     (lambda: roughness([1.0, 2.0, NAN], 0.0), "losses has nan", "must be finite"),
-    (lambda: roughness([1.0, 2.0, 3.0], NAN), "nan", "above the floor"),
     (lambda: last_gain([1.0], 0.0), "shape (1,)", "at least 2"),
     (lambda: last_gain([1.0, 2.0], 3.0), "losses has 1", "above the floor, 3"),
     # results, tables, verdicts
@@ -147,14 +122,10 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.change(RESULTS, "mse", "wid"), "configuration='wid'", "'baseline', 'wide'"),
     (lambda: cae.change({"a": {"b": [1]}}, "b", "a", "a"), "measure='b'", "one of 'bce'"),
     (lambda: cae.effects({"wide": {"mse": [1.0]}}, "mse"), "='baseline'", "have 'wide'"),
-    (lambda: cae.missed_by(RESULTS, "mse"), "='8 latents'", "must have it"),
     (lambda: cae.predicted_changes({}, "mse"), "='8 latents'", "they have none"),
     *((lambda f=f: f(RESULTS, ["mes"]), "measure='mes'", "one of 'bce'") for f in (cae.summary, cae.differences, cae.medians)),
-    (lambda: cae.summary(RESULTS, ["ssim"]), "measure='ssim'", "they have 'mse'"),
     (lambda: cae.differences(RESULTS, "mse"), "measures='mse'", "or one of 'quality'"),
-    (lambda: cae.medians(RESULTS, ["both"]), "measure='both'", "they have 'mse'"),
     (lambda: cae.dominators(RESULTS, "macs", "mse"), "measure='macs'", "have 'mse'"),
-    (lambda: cae.dominators(RESULTS, "mse", "mes"), "measure='mes'", "have 'mse'"),
     (lambda: cae.meets_quality_floor(FINE, {}), "errors={}", "must have 'a'"),
     (lambda: cae.meets_quality_floor(RESULTS, {"baseline": 1, "wide": 1}), "'read'", "have 'mse'"),
     (lambda: cae.quality_floor_table(FINE, {"b": 1.0}), "errors={'b': 1.0}", "must have 'a'"),
@@ -164,17 +135,14 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     # measuring
     (lambda: cae.latency({"a": int}, rounds=0), "rounds=0", "a positive integer"),
     (lambda: cae.latency({"a": int}, least=-1.0), "least=-1.0", "above 0"),
-    (lambda: cae.latency({"a": int}, least=INF), "least=inf", "finite"),
     (lambda: cae.latency({"a": 3}, rounds=1), "a=3", "a function"),
     (lambda: peak_memory({}, batches=(0,)), "batches=0", "a positive integer"),
     (lambda: peak_memory({}, batches=(3, 1)), "batches=[3, 1]", "must ascend"),
-    (lambda: peak_memory({}, repeats=-1), "repeats=-1", "a positive integer"),
     # what pages draw
     *((lambda n=n: figures.digits(X, columns=n), f"columns={n!r}", "a positive integer") for n in (0, 2.5)),
     (lambda: figures.reconstructions(X, {}), "by_model is empty", "at least one"),
     (lambda: figures.reconstructions(X, {"a": X[:2]}), "a has shape (2,", "must be (12,"),
     (lambda: figures.loss_curves({}, 0.1), "histories={}", "must have a run"),
-    (lambda: figures.loss_curves({"a": []}, 0.1), "histories={'a': []}", "must have a run"),
     (lambda: figures.latent_map(X[0, :, :3, 0], LABELS), "(28, 3)", "must be (n, 2)"),
     (lambda: figures.latent_map(X[0, :, :2, 0], LABELS), "shape (12,)", "must be (28,)"),
     (lambda: Lab({}, DATA), "runs is empty", "at least one trained network"),
@@ -206,34 +174,6 @@ def test_a_function_names_value_and_rule(call, named, rule):
     with pytest.raises(ValueError) as error:  # noqa: PT011, its message is checked
         call()
     check(error.value, named, rule)
-
-
-ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 100), st.integers(), st.floats(),
-    st.text(max_size=5), st.binary(max_size=3), st.lists(st.integers(-1, 9), max_size=7),
-    st.lists(st.floats(), max_size=3), st.tuples(st.text(max_size=2)), st.complex_numbers(),
-    st.dictionaries(st.integers(), st.integers(), max_size=2), st.fractions(),
-    st.sampled_from(["relu", "leaky_relu", "gelu"]),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "kind, field",
-    [(kind, field.name) for kind in (CAEConfig, Recipe) for field in fields(kind)],
-)
-@settings(derandomize=True, max_examples=150, deadline=None)
-@given(value=ANYTHING)
-def test_a_field_takes_any_value_or_names_it(kind, field, value):
-    """What it must take and must not, `test_config.py` has one by one."""
-    message = ""
-    try:
-        made = kind(**{field: value})
-        assert hash(made) == hash(kind(**{field: getattr(made, field)}))
-    except ValueError as error:
-        message = str(error)
-    if message:
-        assert message.startswith((f"{field}=", f"{field}["))
-        check(message, "must")
 
 
 BAD_COUNTS = (
@@ -294,23 +234,14 @@ def test_a_setting_is_refused_in_one_line(refused, monkeypatch, command, variabl
 BAD_COMMANDS = [  # arguments, what the last line names, and the rule
     ([], "required", "{train,report,bench}"),
     (["trian"], "'trian'", "choose from"),
-    (["Train"], "'Train'", "choose from"),
-    (["train,report"], "'train,report'", "choose from"),
     (["--json"], "required", "{train,report,bench}"),
     (["train", "--json"], "--json", "unrecognized"),
-    (["train", "--seeds", "3"], "--seeds", "unrecognized"),
     (["train", "depht"], "experiment='depht'", "must be one of 'baseline'"),
     (["train", "filters", "wide"], "experiment='wide'", "must be one of"),
-    (["train", "filters,depth"], "experiment='filters,depth'", "must be one of"),
-    (["train", ""], "experiment=''", "must be one of"),
     (["train", "search", "serach"], "experiment='serach'", "must be one of"),
     (["report", "x"], "x", "unrecognized"),
-    (["report", "--xml"], "--xml", "unrecognized"),
-    (["report", "--json=yes"], "--json", "explicit argument 'yes'"),
     (["report", "--json", "--readme"], "--readme", "not allowed with"),
-    (["bench", "speed"], "speed", "unrecognized"),
     (["bench", "--qualtiy"], "--qualtiy", "unrecognized"),
-    (["bench", "-j"], "-j", "unrecognized"),
 ]  # fmt: skip
 
 

@@ -141,16 +141,6 @@ class TestWhatTheStoreHas:
         with pytest.warns(UserWarning, match="damaged"):
             assert not is_trained("search", data=tiny)
 
-    def test_the_whole_study_has_the_reader_beside_it(self, tiny, done, monkeypatch):
-        monkeypatch.setattr(study, "configurations", lambda *_: {"small": SMALL})
-        run("baseline", data=tiny)
-        assert [type(task) for task in done] == [Training, Training]
-        assert is_trained("baseline", data=tiny)
-        assert not is_trained(data=tiny)
-        assert set(run(data=tiny)) == {"small"}
-        assert type(done[-1]) is Reading
-        assert is_trained(data=tiny)
-
     def test_the_reader_is_trained_once_by_the_budget_of_the_build(self, tiny, done):
         reader, again = (load_or_train_reader(data=tiny) for _ in range(2))
         assert done == [Reading(reader_recipe(RECIPE), 0)]
