@@ -131,7 +131,7 @@ def test_titles_are_all_different():
 def test_a_page_has_a_launch_button_only_if_its_repository_is_known(page, name):
     """That it opens the right one is looked at in `test_extension`: the gate's clone has none."""
     known = (HTML / "sitemap.xml").exists() and "BOOK_URL" not in os.environ
-    launched = page.select("a[href*='mybinder.org']")
+    launched = page.select("a[href*='mybinder.org/v2']")
     assert len(launched) == (known and executes(name))
 
 

@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 from sphinx.errors import ConfigError
 
 TIMEOUT = -1  # a cell may train for an hour
+QUIET = ["--log-level=ERROR"]  # or each kernel warns that it speaks over TCP
 GRACE = 10  # seconds in which kernels that are told to end do so
 MOST = 4  # pages at a time: each takes up to a gigabyte
 ALONE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?cae_alone:[ ]*(.*?)[ ]*(?:#.*)?\n")
@@ -126,7 +127,9 @@ class _Work:
         async with places:
             begun = time.perf_counter()
             try:
-                client = NotebookClient(notebook, timeout=TIMEOUT, resources=where)
+                client = NotebookClient(
+                    notebook, timeout=TIMEOUT, resources=where, extra_arguments=QUIET
+                )
                 await client.async_execute(env=env)
             except Exception as error:
                 raise ExecutionError(f"{path}: {error}") from error
