@@ -124,20 +124,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Preset:
-    """How large a build is.
+    """How large a build is."""
 
-    Args:
-        name: What `CAE_PRESET` calls it.
-        recipe: The budget of its runs.
-        seeds: Their random seeds.
-        every: One in so many of the validation images, and of the test images, is used;
-            1 uses all.
-    """
-
-    name: str
+    name: str  # what `CAE_PRESET` calls it
     recipe: Recipe
     seeds: tuple[int, ...]
-    every: int = 1
+    every: int = 1  # one in so many of the images that validate or test is used
 
 
 def positive_int(name: str, value) -> int:

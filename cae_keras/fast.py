@@ -190,13 +190,7 @@ def binary_crossentropy(y_true, y_pred):
 
 
 class Trainer(keras.Model):
-    """An autoencoder while `fit` trains it: it shares its weights, and is never kept.
-
-    Example:
-        >>> images = keras.Input((2,))
-        >>> Trainer(images, layers.Dense(2)(images)).count_params()
-        6
-    """
+    """An autoencoder while `fit` trains it; it shares the weights, and is never kept."""
 
     def train_step(self, data):
         images, targets = map(keras.ops.convert_to_tensor, data)

@@ -20,10 +20,6 @@ def progress_bar(total: int, label: str):
     What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`,
     and shows what is written there in its own terminal. Without that, the bar goes to
     stderr if somebody is watching: a terminal, or a notebook.
-
-    Args:
-        total: How many steps there are.
-        label: What is going on, in a few words.
     """
     if _relay.get() is not None:
         yield _relay.get()
@@ -44,15 +40,7 @@ def progress_bar(total: int, label: str):
 
 @contextlib.contextmanager
 def relayed(on_step: Callable[[], None]):
-    """Lets the bars inside only call `on_step` at each step: another bar shows them.
-
-    Example:
-        >>> steps = []
-        >>> with relayed(lambda: steps.append(1)), progress_bar(2, "two steps") as bar:
-        ...     bar.update()
-        >>> steps
-        [1]
-    """
+    """Lets the bars inside only call `on_step` at each step: another bar shows them."""
     bar = SimpleNamespace(update=on_step, set_postfix_str=lambda text: None)
     token = _relay.set(bar)
     try:
