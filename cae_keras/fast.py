@@ -190,7 +190,7 @@ def binary_crossentropy(y_true, y_pred):
 
 
 class Trainer(keras.Model):
-    """An autoencoder while `fit` trains it; it shares the weights, and is never kept."""
+    """An autoencoder while `fit` trains it: it shares the weights, is never kept."""
 
     def train_step(self, data):
         images, targets = map(keras.ops.convert_to_tensor, data)

@@ -57,7 +57,6 @@ def every_figure():
     yield figures.latent_map(LATENTS, np.arange(9000) % 10)
     yield figures.kernels({"narrow": RNG.normal(size=(4, 4, 1, 16))})
     yield figures.rows({"pixels": DIGITS, "latents": DIGITS}, list("0123456789"))
-    yield figures.measured_and_expected({"images": ([1], [2], [3])}, "seconds")
     yield figures.card("A book", {"original": DIGITS})
 
 
@@ -286,22 +285,6 @@ def test_sweep_leaves_diverged_runs_out_of_the_mean_and_counts_them():
     assert "diverged: 1 of 2 at 0.01, 2 of 2 at 0.1" in figure.alt
     assert "wide has no run that held; diverged: 1 of 1 at 0.1" in figure.alt
     assert legend(figure) == ["baseline", "wide", "↑ diverged"]
-
-
-def test_measured_and_expected_shows_each_panel_whole_on_one_axis():
-    """The panels share the axis, so the last one's values count as much as the first one's."""
-    panels = {
-        "images": ([1_000, 2_000], [1.0, 2.0], [1.0, 2.1]),
-        "workers": ([1, 2], [3.0, 9.0], [3.0, 1.5]),
-    }
-    figure = figures.measured_and_expected(panels, "seconds")
-    for axis, (x, measured, expected) in zip(figure.axes, panels.values(), strict=True):
-        dots, line = axis.lines
-        assert np.array_equal(dots.get_xydata(), np.transpose([x, measured]))
-        assert np.array_equal(line.get_xydata(), np.transpose([x, expected]))
-        bottom, top = axis.get_ylim()
-        assert bottom == 0
-        assert top > 9
 
 
 def test_latent_map_names_each_class_at_its_median_and_stays_small():

@@ -8,13 +8,12 @@ from cae_keras.figures.lines import (
     error_by_size,
     latent_use,
     loss_curves,
-    measured_and_expected,
 )
 from cae_keras.figures.pictures import card, digits, overview, reconstructions, rows
 from cae_keras.figures.points import quality_by_cost, sweep
 
 __all__ = [
     "bars", "card", "curves", "digits", "error_by_size", "forest", "kernels",
-    "latent_map", "latent_use", "loss_curves", "measured_and_expected", "overview",
+    "latent_map", "latent_use", "loss_curves", "overview",
     "quality_by_cost", "reconstructions", "rows", "sweep",
 ]  # fmt: skip

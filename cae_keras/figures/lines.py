@@ -185,32 +185,3 @@ def latent_use(latents: np.ndarray) -> Figure:
     right.grid(visible=False)
     figure.colorbar(shown, ax=right, label="correlation", shrink=0.9)
     return figure
-
-
-@styled
-def measured_and_expected(
-    panels: Mapping[str, tuple[Sequence, Sequence, Sequence]], ylabel: str
-) -> Figure:
-    """Draws measured values as dots, and expected ones as a line, on one y axis.
-
-    Each panel, by the label of its x axis, has x, the measured and the expected values.
-
-    Example:
-        >>> measured_and_expected({"workers": ([1, 2], [4, 3], [4, 2])}, "seconds").alt
-        'seconds measured (expected), by workers: 1: 4.0 (4.0), 2: 3.0 (2.0).'
-    """
-    figure, said = Figure(2.9), []
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axis, (xlabel, panel) in zip(axes, panels.items(), strict=True):
-        x, measured, expected = panel
-        (dots,) = axis.plot(x, measured, "o", color=PALETTE[0])
-        (line,) = axis.plot(x, expected, "--", color=GREY, lw=1.5)
-        axis.set_xlabel(xlabel)
-        axis.set_xticks(x, [f"{value:,}" for value in x])
-        values = [f"{a:,}: {b:.1f} ({c:.1f})" for a, b, c in zip(*panel, strict=True)]
-        said.append(f"{xlabel}: {', '.join(values)}")
-    axes[0].set_ylabel(ylabel)
-    axes[0].set_ylim(bottom=0)  # at last: a limit set before stops the others growing
-    legend_below(figure, {"measured": dots, "expected": line})
-    figure.alt = f"{ylabel} measured (expected), by {'; by '.join(said)}."
-    return figure
