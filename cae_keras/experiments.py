@@ -10,23 +10,12 @@ BASELINE = CAEConfig()
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question, and the configurations that answer it.
+    """One question, and the configurations that answer it, at least one."""
 
-    Args:
-        name: What `run` and the command line call it.
-        factor: What is changed.
-        question: What the experiment asks.
-        variants: Configurations by their names, the baseline among them; a name stands
-            for the same configuration in the whole study.
-
-    Raises:
-        ValueError: If there is no variant.
-    """
-
-    name: str
-    factor: str
+    name: str  # what `run` and the command line call it
+    factor: str  # what is changed
     question: str
-    variants: dict[str, CAEConfig]
+    variants: dict[str, CAEConfig]  # a name stands for the same in the whole study
 
     def __post_init__(self):
         if not self.variants:
@@ -88,16 +77,7 @@ BEYOND = _by_name(  # not part of the study: trained only when asked for by name
 
 
 def configurations(*experiments: str | Mapping) -> dict:
-    """Returns all configurations of some experiments, or of the whole study.
-
-    Args:
-        *experiments: Names out of `EXPERIMENTS` or `BEYOND`, or configurations by names
-            of your own; a pair `(CAEConfig, Recipe)` brings its own budget. Without
-            any, all of `EXPERIMENTS`.
-
-    Raises:
-        ValueError: If there is no experiment of that name, or something else than a
-            configuration is given.
+    """Returns all configurations of some experiments, as `run` takes them.
 
     Example:
         >>> list(configurations("depth"))

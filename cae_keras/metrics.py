@@ -72,9 +72,6 @@ def ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
     whose window would reach into a neighbour are left out, which are just those that
     scikit-image leaves out of a single image.
 
-    Raises:
-        ValueError: If the images are smaller than the window.
-
     References:
         Wang et al., Image quality assessment: from error visibility to structural
         similarity (2004), doi:10.1109/TIP.2003.819861
@@ -98,11 +95,7 @@ def ssim(x: np.ndarray, x_hat: np.ndarray) -> float:
 
 
 def quality(x: np.ndarray, x_hat: np.ndarray) -> dict[str, float]:
-    """Returns all five measures: `bce`, `excess_bce`, `mse`, `psnr` and `ssim`.
-
-    Raises:
-        ValueError: If the two arrays are no images, or not of one shape.
-    """
+    """Returns all five measures: `bce`, `excess_bce`, `mse`, `psnr` and `ssim`."""
     x, x_hat = pair(x, x_hat, np.float32)
     means = dict.fromkeys(("bce", "excess_bce", "mse", "psnr", "ssim"), 0.0)
     for block, block_hat in blocks(x, x_hat):

@@ -124,19 +124,9 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
     """Trains one autoencoder.
 
     It runs on one torch thread: on a CPU the same arguments then give the same weights,
-    bit for bit, on one type of processor.
-
-    Args:
-        config: The network.
-        recipe: Its budget.
-        seed: A non-negative integer; it decides the first weights and the order of the
-            images.
-        data: Where the images come from. The first `recipe.images` of `x_train` are
-            trained on, all of `x_val` validated on; `x_test` is not looked at.
-
-    Raises:
-        ValueError: If the seed is no non-negative integer, or there are fewer images
-            than the recipe asks for.
+    bit for bit, on one type of processor. The seed decides the first weights and the
+    order of the images. The first `recipe.images` of `x_train` are trained on, all of
+    `x_val` validated on; `x_test` is not looked at.
     """
     check_run(recipe, seed, data)
     x = to_float(data.x_train[: recipe.images], "x_train")

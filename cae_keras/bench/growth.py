@@ -30,13 +30,8 @@ def growth(
     """Measures three series: one thing grows, the others stay as small as they get.
 
     Nothing is read from the run store, and nothing is kept. One worker is the calling
-    process itself, and needs no start; several are started for each measurement.
-
-    Args:
-        data: Where the images come from.
-        images: Numbers of images; with one seed, on one worker.
-        seeds: Numbers of seeds; with the fewest images, on one worker.
-        workers: Numbers of workers; with the fewest images and the most seeds.
+    process itself, and needs no start; several are started for each measurement, which
+    is of the most seeds.
     """
     few, many = min(images), max(seeds)
     asked = [
