@@ -27,14 +27,16 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def small_study(monkeypatch, tiny):
     """Two tiny configurations, on a few images."""
-    for name in list(EXPERIMENTS):
-        monkeypatch.delitem(EXPERIMENTS, name)
-    small = Experiment("filters", "width", "Does it?", SMALL)
-    monkeypatch.setitem(EXPERIMENTS, "filters", small)
+    registry = dict(EXPERIMENTS)
+    EXPERIMENTS.clear()
+    EXPERIMENTS["filters"] = Experiment("filters", "width", "Does it?", SMALL)
     preset = Preset("full", Recipe(images=64, epochs=3), (0, 1))
     monkeypatch.setitem(config.PRESETS, "full", preset)
     monkeypatch.setenv("CAE_WORKERS", "1")
     monkeypatch.setattr(__main__, "load_mnist", lambda: tiny)
+    yield
+    EXPERIMENTS.clear()
+    EXPERIMENTS.update(registry)  # in their order
 
 
 @pytest.fixture
