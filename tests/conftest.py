@@ -38,6 +38,8 @@ def plain_environment(monkeypatch, tmp_path):
         monkeypatch.delenv(f"CAE_{name}", raising=False)
     monkeypatch.setenv("CAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.chdir(tmp_path)  # so that no stray file lands in the project
+    # or a test that imports it would make bars of those after it show themselves
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
