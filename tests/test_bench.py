@@ -35,7 +35,9 @@ class TestApart:
     @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
     def test_it_ends_with_its_caller(self, end, start_python):
         script = f"""
+import signal
 from cae_keras.bench.apart import Apart
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf
 child = "from cae_keras.bench.apart import listen, say; listen(); say(1); {SLEEP}"
 with Apart("a", child) as process:
     process.hear()
