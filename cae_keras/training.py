@@ -63,7 +63,7 @@ class Run:
     def untrained(
         cls, config: CAEConfig, recipe: Recipe = Recipe(), seed: int = 0
     ) -> "Run":
-        """Returns a run before its first step: first weights, and no history."""
+        """Returns a run before its first step; it seeds Python, NumPy and torch."""
         keras.utils.set_random_seed(seed)
         weights = build_autoencoder(config).get_weights()
         return cls(config, recipe, seed, {}, tuple(weights))
