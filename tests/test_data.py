@@ -6,10 +6,12 @@ import io
 import shutil
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
+import tensorflow_datasets as tfds
 
 from cae_keras.data import fingerprint, load_idx, load_mnist
 from cae_keras.mnist import builder, prepared
@@ -22,9 +24,9 @@ MD5 = {  # as torchvision publishes them, datasets/mnist.py
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
-PREPARED = "mnist_idx/1.0.0"
+PREPARED = f"mnist_idx/{builder.MnistIdx.VERSION}"
 TRAIN, TEST = (
-    f"{PREPARED}/mnist_idx-{split}.array_record-00000-of-00001"
+    f"{PREPARED}/mnist_idx-{split}.parquet-00000-of-00001"
     for split in ("train", "test")
 )
 INFO = f"{PREPARED}/dataset_info.json"
@@ -64,13 +66,14 @@ def all_of(mnist):
 def two_processes(tmp_path_factory, start_python):
     """Two processes that prepare one fresh folder at the same moment; another was killed there before.
 
-    Who imports TensorFlow there ends.
+    Who imports TensorFlow there ends, or `array_record`, which Windows lacks.
     """
     folder = tmp_path_factory.mktemp("two")
     killed = folder / "tfds" / "mnist_idx" / "incomplete.ABC123_1.0.0"
     killed.mkdir(parents=True)
-    (killed / "half.array_record").write_bytes(b"half")
-    (folder / "tensorflow.py").write_text("raise SystemExit('TensorFlow is imported')")
+    (killed / "half.parquet").write_bytes(b"half")
+    for name in ("tensorflow", "array_record"):
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} is imported')")
     (folder / "temporary").mkdir()
     started = [
         start_python(
@@ -146,7 +149,7 @@ def test_two_processes_at_once_succeed_agree_and_leave_nothing(two_processes, mn
     assert found == {all_of(mnist)}
     assert printed == [("", ""), ("", "")]
     names = [path.name for path in (folder / "tfds" / "mnist_idx").iterdir()]
-    assert names == ["1.0.0"]  # nothing of the killed one
+    assert names == [Path(PREPARED).name]  # nothing of the killed one
     assert not list((folder / "temporary").iterdir())
 
 
@@ -167,6 +170,19 @@ class TestPreparedFolder:
         load_mnist(copy)  # the argument goes before
         with pytest.raises(DataError, match="file/tfds"):
             load_mnist()
+
+    def test_what_an_earlier_edition_prepared_may_stand_beside_it(
+        self, copy, monkeypatch, mnist
+    ):
+        old = shutil.copytree(copy / PREPARED, copy / "mnist_idx" / "1.0.0")
+        info = (old / "dataset_info.json").read_text("utf-8")
+        for new, before in [("parquet", "array_record"), (Path(PREPARED).name, "1.0.0")]:
+            info = info.replace(f'"{new}"', f'"{before}"')
+        (old / "dataset_info.json").write_text(info, "utf-8")
+        assert all_of(load_mnist(copy)) == all_of(mnist)
+        monkeypatch.setattr(builder.MnistIdx, "VERSION", tfds.core.Version("1.0.0"))
+        with pytest.raises(DataError, match="ARRAY_RECORD"):  # hence another version
+            load_mnist(copy)
 
     @pytest.mark.parametrize("file", [TRAIN, TEST, INFO])
     @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied", "deleted"])

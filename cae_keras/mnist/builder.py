@@ -11,12 +11,12 @@ RECORD = 1_000  # images: TFDS spends some 50 µs on a record, whatever its size
 
 
 class MnistIdx(tfds.core.GeneratorBasedBuilder):
-    """The four official files in, array_record out.
+    """The four official files in, Parquet out: what it needs has wheels everywhere.
 
     TFDS shuffles records on disk: `first`, an image's index, restores their order.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # 1.0.0 was array_record
     pkg_dir_path = None
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -49,7 +49,7 @@ def _open(data_dir: Path) -> MnistIdx:
     """Opens the data set, prepared or not."""
     folder = data_dir / "mnist_idx" / str(MnistIdx.VERSION)
     with _removed_if_damaged(folder / "dataset_info.json"):
-        return MnistIdx(data_dir=data_dir, file_format="array_record")
+        return MnistIdx(data_dir=data_dir, file_format="parquet")
 
 
 def _prepare(data_dir: Path) -> MnistIdx:
@@ -69,7 +69,7 @@ def _prepare(data_dir: Path) -> MnistIdx:
 
 def _read(builder: MnistIdx, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads one file pair in the official order, and checks its content."""
-    file = Path(builder.data_path) / f"mnist_idx-{split}.array_record-00000-of-00001"
+    file = Path(builder.data_path) / f"mnist_idx-{split}.parquet-00000-of-00001"
     with _removed_if_damaged(file):
         if not file.exists():
             raise ValueError("no such file")
