@@ -15,14 +15,19 @@ HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 FIRST = "get-the-package"
 GET = """\
-# Elsewhere than in the repository, in Colab for example: this gets the package
-import importlib.util, os, sys
+# Elsewhere than in the repository, in Colab for example: this gets the package, and
+# leaves what is loaded already as it is, if that will do
+import importlib.metadata, importlib.util, os, sys
 
 if importlib.util.find_spec("cae_keras") is None:
-    !git clone --quiet --depth 1 {url} book
-    %pip install --quiet -r book/requirements.txt
-    sys.path.insert(0, os.path.abspath("book"))
-    %env CAE_PRESET=quick
+    !git clone --quiet --depth 1 {url} cae_book
+    %pip install --quiet "./cae_book[notebook]"
+if os.path.isdir("cae_book"):
+    os.environ.setdefault("CAE_PRESET", "quick")
+for name in ("numpy", "torch", "keras"):
+    loaded = getattr(sys.modules.get(name), "__version__", "").split("+")[0]
+    if loaded and not importlib.metadata.version(name).startswith(loaded):
+        raise SystemExit(f"{{name}} was renewed: restart the kernel, and run this again")
 """
 
 

@@ -1,7 +1,6 @@
 """How much room a network takes: bytes of its file, and of memory while it works."""
 
 import multiprocessing
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -47,16 +46,22 @@ def peak_memory(
     one batch after the other on one thread, and notes the most memory after each. The
     growth holds weights, feature maps, scratch space and what Keras keeps about the
     model. Training changes none of it, so the weights are random. Batches ascend, as a
-    smaller one after a larger takes no more. NaN where no process can fork (Windows).
+    smaller one after a larger takes no more. NaN but on Linux: Windows cannot
+    fork a process, and on macOS a fork may crash.
     """
     batches = [positive_int("batches", images) for images in batches]
     if batches != sorted(batches):
         raise ValueError(f"batches={batches!r}: they must ascend")
     repeats = positive_int("repeats", repeats)
-    if not hasattr(os, "fork"):
-        return {name: np.full((repeats, len(batches)), np.nan) for name in configs}
-    with loky.ProcessPoolExecutor(1, env=RETURN_FREED) as fresh:
-        found = fresh.submit(_growths, [*configs.values()], batches, repeats).result()
+    unknown = {name: np.full((repeats, len(batches)), np.nan) for name in configs}
+    if sys.platform != "linux":
+        return unknown
+    asked = _growths, [*configs.values()], batches, repeats
+    try:
+        with loky.ProcessPoolExecutor(1, env=RETURN_FREED) as fresh:
+            found = fresh.submit(*asked).result()
+    except OSError:  # no process can start: /dev/shm is read-only
+        return unknown
     return {name: np.array(b, float) for name, b in zip(configs, found, strict=True)}
 
 
@@ -86,5 +91,4 @@ def _most_memory() -> int:
     """Returns the most bytes that this process has held in memory so far."""
     import resource  # not on Windows
 
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -29,10 +29,14 @@ class Entry(NamedTuple):
 
 
 class Store:
-    """A folder of finished tasks: `CAE_RUNS`, or `.runs/` at the top of the project."""
+    """A folder of finished tasks: `CAE_RUNS`, or `.runs/` at the top of the project.
+
+    Where the package is installed without the project, it is in the working directory.
+    """
 
     def __init__(self):
-        folder = os.environ.get("CAE_RUNS") or ROOT / ".runs"
+        top = ROOT if (ROOT / "_config.yml").exists() else Path.cwd()
+        folder = os.environ.get("CAE_RUNS") or top / ".runs"
         self.folder = Path(os.path.expanduser(folder))
 
     def read(self, key: str) -> Entry | None:
