@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,17 @@ def test_all_can_be_had_on_every_system_that_is_promised(system, python, tmp_pat
         pytest.skip(f"no registry is reached: {found.stderr[:200]}")
     assert found.returncode == 0, found.stderr
     assert "torch==" in found.stdout
+
+
+@pytest.mark.skipif(not list(distributions(name="cae-keras")), reason="not installed")
+def test_a_page_opened_in_an_editor_finds_the_package():
+    """Its kernel starts in `book/`, and nobody has set a path."""
+    settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    code = "import importlib.util as u; print(u.find_spec('cae_keras').origin)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "book", env=settings, capture_output=True, text=True
+    )  # fmt: skip
+    assert found.stdout.strip().endswith("__init__.py"), found.stderr
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -65,6 +66,13 @@ def test_every_download_that_a_page_names_is_offered(page, name):
     offered = [HTML / link["href"] for link in page.select("a.download")]
     assert [path.name for path in offered] == named
     assert all(path.stat().st_size > 0 for path in offered)
+
+
+def test_what_a_page_leads_to_lies_in_its_folder(page):
+    """So the folder can be moved, zipped, and read without a server."""
+    links = {tag.get("src") or tag.get("href") for tag in page.select("[src], [href]")}
+    local = {urlsplit(link).path for link in links if not urlsplit(link).scheme}
+    assert [path for path in local if not (HTML / unquote(path)).exists()] == []
 
 
 def test_a_page_is_light(page, name):
