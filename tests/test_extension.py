@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,7 +85,7 @@ def make_book(folder, **pages):
     shutil.copytree(ROOT / "cae_keras", folder / "cae_keras", ignore=quick)
     for room in ("", "figures"):  # without Keras: faster
         (folder / "cae_keras" / room / "__init__.py").write_text("")
-    for name in ("_config.yml", "book/references.bib"):
+    for name in ("_config.yml", "requirements.txt", "book/references.bib"):
         shutil.copy(ROOT / name, folder / name)
     contents = "format: jb-book\nroot: index\nchapters:\n"
     contents += "".join(f"  - file: {name}\n" for name in pages if name != "index")
@@ -124,16 +125,16 @@ def many_pages(tmp_path):
     return make_book(tmp_path, **seven_pages())
 
 
-def command(*options):
-    return [str(Path(sys.executable).with_name("jupyter-book")), "build", "book", *options]  # fmt: skip
+def command(*options, folder="book"):
+    return [str(Path(sys.executable).with_name("jupyter-book")), "build", folder, *options]  # fmt: skip
 
 
-def build(book, *options, preset="quick", **settings):
+def build(book, *options, preset="quick", folder="book", **settings):
     """Runs `jupyter-book build book` and returns the finished process."""
     environment = {**os.environ, "CAE_PRESET": preset, **settings}
     environment = {name: value for name, value in environment.items() if value}
     done = subprocess.run(
-        command(*options), cwd=book, env=environment, capture_output=True, text=True, check=False
+        command(*options, folder=folder), cwd=book, env=environment, capture_output=True, text=True, check=False
     )  # fmt: skip
     done.said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
     return done
@@ -213,11 +214,170 @@ def test_two_builds_at_once_do_each_other_no_harm(small_book):
     (small_book / "book" / "index.md").write_text(waiting)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(build, small_book)
-        until((small_book / "_build" / ".unfinished").exists)
+        until((small_book / "_build" / ".progress").exists)
         second = pool.submit(build, small_book)
     assert [first.result().returncode, second.result().returncode] == [0, 0]
     assert "another build of this book is running" in second.result().said
     assert executions(small_book) == 1
+
+
+# A build that fails, or is killed
+
+NOTING = (
+    HEAD
+    + """\
+```{{code-cell}} ipython3
+import os
+
+print("{name}", file=open("executed.txt", "a"))
+{code}
+```
+
+{text}
+"""
+)
+FAULTS = """\
+import os, signal
+from pathlib import Path
+
+def setup(app):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf
+    app.connect("html-page-context", lambda *_: exec(Path(app.srcdir, "fault").read_text()))
+    return {"parallel_read_safe": True}
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A book of three pages, one after the other, and what writes `one` and what happens in writing."""
+    heads = {"index": "", "one": "", "last": "cae_alone: true\n"}
+    folder = make_book(tmp_path_factory.mktemp("faulty"), **heads)
+
+    def write(name="one", code="", text="", fault=""):
+        page = NOTING.format(head=heads[name], name=name, code=code, text=text)
+        (folder / "book" / f"{name}.md").write_text(page)
+        (folder / "book" / "fault").write_text(fault)
+
+    config = folder / "_config.yml"
+    name = "    cae_book: book/_ext\n"
+    config.write_text(config.read_text().replace(name, name + "    faults: book/_ext\n"))  # fmt: skip
+    (folder / "book" / "_ext" / "faults.py").write_text(FAULTS)
+    for name in heads:
+        write(name)
+    assert made(folder)[0].returncode == 0
+    return folder, write
+
+
+def made(book, *options, **settings):
+    """Returns a build, and the pages that it has executed."""
+    log = book / "book" / "executed.txt"
+    log.write_text("")
+    done = build(book, *options, CAE_RUNS="", **settings)
+    return done, log.read_text().split()
+
+
+@pytest.mark.parametrize(
+    "wrong, again",
+    [
+        pytest.param({"code": "1 / 0"}, ["one"], id="error in a cell"),
+        pytest.param({"code": "os.kill(os.getppid(), 2)"}, ["one"], id="Ctrl-C in executing"),
+        pytest.param({"code": "os.kill(os.getppid(), 9)"}, ["one"], id="kill in executing", marks=pytest.mark.long),
+        pytest.param({"text": "[](nowhere)"}, ["one"], id="strict warning", marks=pytest.mark.long),
+        pytest.param({"fault": "raise OSError(28, 'the disk is full')"}, [], id="error in writing", marks=pytest.mark.long),
+        pytest.param({"fault": "os.kill(os.getpid(), 2)"}, [], id="Ctrl-C in writing", marks=pytest.mark.long),
+        pytest.param({"fault": "os.kill(os.getpid(), 9)"}, [], id="kill in writing"),
+    ],
+)  # fmt: skip
+def test_after_what_went_wrong_only_the_page_concerned_is_executed_again(
+    faulty, wrong, again
+):
+    book, write = faulty
+    new = f"At {time.time_ns()}. "
+    write(**wrong | {"text": new + wrong.get("text", "")})
+    done, executed = made(book, "-W")
+    assert (done.returncode != 0, executed) == (True, ["one"])
+    html = book / "_build" / "html"
+    for page in html.glob("*.html") if again == [] else ():
+        page.write_text("<html>")  # as what is cut off
+    write(text=new)
+    done, executed = made(book)
+    assert (done.returncode, executed) == (0, again), done.said
+    pages = {path.stem: path.read_text("utf-8") for path in html.glob("*.html")}
+    assert set(pages) >= {"index", "one", "last"}
+    assert all(page.rstrip().endswith("</html>") for page in pages.values())
+    assert new.strip() in pages["one"]
+
+
+def test_a_first_build_that_fails_again_and_again_keeps_what_is_done(faulty):
+    book, write = faulty
+    shutil.rmtree(book / "_build")
+    write(code="1 / 0")
+    assert made(book)[1] == ["index", "one"]
+    assert made(book)[1] == ["one"]
+    assert made(book, "--all")[1] == ["index", "one"], "as it was asked"
+    write()
+    assert made(book)[1] == ["one", "last"]
+
+
+def test_a_build_that_cannot_begin_changes_nothing_and_says_why(faulty):
+    book, _ = faulty
+    page, config = book / "_build" / "html" / "index.html", book / "_config.yml"
+    text, date = config.read_text(), page.stat().st_mtime_ns
+    for wrong, said in {"[": "", "logo: none.svg\n": "'none.svg' does not exist"}.items():  # fmt: skip
+        config.write_text(text.replace("logo:", "was_logo:") + wrong)
+        done, executed = made(book, "-W")
+        assert (done.returncode != 0, executed) == (True, [])
+        assert said in done.said
+    config.write_text(text)
+    done, executed = made(book, folder=".")
+    assert (done.returncode != 0, executed) == (True, [])
+    assert f"the pages are not in {book}: jupyter-book build {book / 'book'}" in done.said  # fmt: skip
+    done, executed = made(book)
+    assert (done.returncode, executed) == (0, [])
+    assert page.stat().st_mtime_ns == date
+
+
+@pytest.mark.parametrize(
+    "versions, said",
+    [
+        ({"myst-nb": "0.17.2", "sphinx": "5.0"}, "not what this book is made with: myst-nb 0.17.2, sphinx 5.0: pip install -r"),
+        ({"jupyter-book": None}, "jupyter-book is not installed in "),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_another_engine_is_told(extension, monkeypatch, versions, said):
+    module, told = extension("cae_book"), []
+
+    def found(name):
+        if versions.get(name, "") is None:
+            raise PackageNotFoundError(name)
+        return versions.get(name) or version(name)
+
+    monkeypatch.setattr(module, "version", found)
+    monkeypatch.setattr(module.logger, "warning", lambda text, *more: told.append(text % more))  # fmt: skip
+    try:
+        module.check_engine(SimpleNamespace(srcdir=ROOT / "book"), None)
+    except ConfigError as error:
+        told.append(str(error))
+    assert len(told) == bool(said)
+    assert "".join(told).startswith(said)
+
+
+@pytest.mark.long
+def test_jupyter_book_2_says_that_it_is_the_wrong_program(tmp_path):
+    """It makes no page of this book, and would succeed."""
+    pip, program = (tmp_path / "new" / "bin" / name for name in ("pip", "jupyter-book"))
+    venv.create(tmp_path / "new", with_pip=True)
+    asked = [pip, "install", "-q", "jupyter-book>=2"]
+    if not shutil.which("node") or subprocess.run(asked, check=False).returncode:
+        pytest.skip("no Node.js, or no registry")
+    for name in ("myst.yml", "book/_ext/jupyter_book_2.mjs"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for folder in ("book", "."):
+        done = subprocess.run([program, "build", folder], cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
+        assert done.returncode == 1
+        assert "made with Jupyter Book 1, not 2" in done.stderr.splitlines()[-1]
 
 
 # Pages side by side
@@ -441,7 +601,7 @@ def test_a_book_with_a_repository_is_launched_cloned_and_found(seven):
         "https://mybinder.org/v2/gh/Somebody/a-fork/main?urlpath=lab/tree/book/b.md"
     )
     assert re.findall(r'href="(https://mybinder[^"]*)"', page) == [launched]
-    assert f"git clone --quiet --depth 1 {REPOSITORY} book" in (html / "_sources" / "b.ipynb").read_text()  # fmt: skip
+    assert f"git clone --quiet --depth 1 {REPOSITORY} cae_book" in (html / "_sources" / "b.ipynb").read_text()  # fmt: skip
     base = "https://somebody.github.io/a-fork/"
     assert f"<loc>{base}b.html</loc>" in (html / "sitemap.xml").read_text("utf-8")
     assert f"Sitemap: {base}sitemap.xml" in (html / "robots.txt").read_text("utf-8")
@@ -526,7 +686,7 @@ def test_without_git_nothing_is_shown(extension, monkeypatch):
 
 @pytest.mark.parametrize("minor", [4, 5])
 def test_a_notebook_that_is_offered_gets_the_package_where_it_is_missing(
-    extension, tmp_path, minor
+    extension, monkeypatch, tmp_path, minor
 ):
     path = tmp_path / "_sources" / "page.ipynb"
     path.parent.mkdir()
@@ -542,13 +702,23 @@ def test_a_notebook_that_is_offered_gets_the_package_where_it_is_missing(
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
         assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAE_PRESET", "full")
     code = notebook.cells[0].source
     shell, asked = InteractiveShell(), []
     shell.system = asked.append
     assert shell.run_cell(code).success  # the package is here, so nothing is fetched
     assert asked == []
+    monkeypatch.delenv("CAE_PRESET")
+    shell.system = lambda line: (asked.append(line), Path("cae_book").mkdir())
     shell.run_line_magic = lambda name, line, **_: asked.append(f"%{name} {line}")
-    assert shell.run_cell(code.replace('"cae_keras"', '"no_such_package"')).success
-    sys.path.remove(os.path.abspath("book"))
-    assert asked[0] == f"git clone --quiet --depth 1 {REPOSITORY} book"
-    assert [line.split()[0] for line in asked[1:]] == ["%pip", "%env"]
+    away = code.replace('"cae_keras"', '"no_such_package"')
+    assert shell.run_cell(away).success
+    assert asked == [
+        f"git clone --quiet --depth 1 {REPOSITORY} cae_book",
+        '%pip install --quiet "./cae_book[notebook]"',
+    ]
+    assert os.environ["CAE_PRESET"] == "quick"  # what there is is small
+    monkeypatch.setattr("numpy.__version__", "1.0.2")  # and on disk there is another
+    stopped = shell.run_cell(code).error_in_exec
+    assert "numpy was renewed: restart the kernel" in str(stopped)

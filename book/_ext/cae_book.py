@@ -4,8 +4,8 @@ It lets a page's kernel import the package, executes pages again when the packag
 preset has changed, several at a time where there are several cores (`side_by_side`),
 shows the package's code (`source`), lets launch buttons open the right repository
 (`addresses`), shows the progress of a kernel in the terminal, copies alternative texts
-from figures, puts a banner on quick builds, and cleans up after a build that was
-killed.
+from figures, puts a banner on quick builds, keeps what pages have come to (`kept`), and
+cleans up after a build that was cut off in writing.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
 `_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
@@ -18,7 +18,7 @@ import re
 import shutil
 import sys
 import threading
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import addresses
@@ -28,22 +28,28 @@ import source
 from myst_nb.core.render import NbElementRenderer
 from myst_nb.ext import execution_tables
 from package import PACKAGE, ROOT, settings
+from sphinx.application import ENV_PICKLE_FILENAME
 from sphinx.errors import ConfigError
 from sphinx.util import logging
 
+ENGINE = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme")
+HOW = "pip install -r requirements.txt"
 DECIDING = ("keras", "torch", "numpy", "scipy", "scikit-image", "matplotlib")
 logger = logging.getLogger(__name__)
 
 
 def setup(app):
     app.add_config_value("cae_build", None, rebuild="env")
+    app.connect("config-inited", check_engine, priority=0)
     app.connect("config-inited", choose_preset, priority=1)
     app.connect("config-inited", start_clean, priority=2)
     app.connect("builder-inited", prepare_kernels)
     app.connect("env-get-outdated", find_changed)
     app.connect("env-before-read-docs", note_contents)
+    app.connect("env-before-read-docs", begin_reading)
     app.connect("html-page-context", leave_out_thebe)
-    app.connect("build-finished", finish)
+    app.connect("env-updated", begin_writing)
+    app.connect("build-finished", finish, priority=900)  # others write before
     app.add_directive("source", source.Source)
     side_by_side.setup(app)
     addresses.setup(app)
@@ -52,11 +58,33 @@ def setup(app):
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def check_engine(app, config):
+    """Says in one line what would end in riddles: another folder, another program."""
+    pages = ROOT / "book"
+    if Path(app.srcdir) != pages:
+        told = f"the pages are not in {app.srcdir}: jupyter-book build {pages}"
+        raise ConfigError(told)
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)", text, re.M))
+    found = {(name, installed(name)) for name in ENGINE} - pins.items()
+    if found:
+        others = ", ".join(" ".join(other) for other in sorted(found))
+        logger.warning("not what this book is made with: %s: %s", others, HOW)
+
+
+def installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        told = f"{name} is not installed in {sys.prefix}, where jupyter-book is: {HOW}"
+        raise ConfigError(told) from None
+
+
 def start_clean(app, config):
-    """Waits for another build, then removes what a killed one has left half-written.
+    """Waits for another build, then removes what one has left half-written.
 
     The lock is the operating system's, so it is gone when its process is. The marker
-    stays if a build does not get to its end.
+    stays if a build that has begun to write does not get to its end.
     """
     output = Path(app.outdir)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -68,11 +96,11 @@ def start_clean(app, config):
         lock.acquire()
     app.cae_lock, app.cae_marker = lock, output.parent / ".unfinished"
     if app.cae_marker.exists():
-        logger.info("the last build was cut off: its pages are made anew")
+        logger.info("the last build was cut off in writing: pages are written anew")
         for folder in (output, Path(app.doctreedir)):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-    app.cae_marker.touch()
+        app.cae_marker.unlink()
 
 
 def choose_preset(app, config):
@@ -83,7 +111,7 @@ def choose_preset(app, config):
         settings.backend()
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    versions = [(package, version(package)) for package in DECIDING]
+    versions = [(package, installed(package)) for package in DECIDING]
     config.cae_build = repr((preset, os.environ.get("CAE_RUNS"), versions))
     if preset.name == "quick":
         config.html_theme_options["announcement"] = (
@@ -121,6 +149,22 @@ def note_contents(app, env, docnames):
     package = digest(package_files())
     now = {name: contents(env, name, package) for name in docnames}
     env.cae_contents = getattr(env, "cae_contents", {}) | now
+
+
+def begin_reading(app, env, docnames):
+    """Takes away what Sphinx has noted of pages before they are others.
+
+    It does so after an error, too late for a build that is killed: the notes would stay
+    beside pages that they do not tell of. Pictures are written while pages are read.
+    """
+    if docnames:
+        Path(app.doctreedir, ENV_PICKLE_FILENAME).unlink(missing_ok=True)
+    if app.fresh_env_used:
+        shutil.rmtree(Path(app.outdir).parent / "jupyter_execute", ignore_errors=True)
+
+
+def begin_writing(app, env):
+    app.cae_marker.touch()
 
 
 def contents(env, docname: str, package: str) -> tuple[str, ...]:
@@ -211,6 +255,8 @@ class Progress:
         sys.stderr.flush()
 
     def stop(self):
+        if self.done.is_set():  # a build whose end fails ends twice
+            return
         self.done.set()
         self.thread.join()
         self.show()

@@ -4,29 +4,35 @@ The index, which trains the whole study with all cores, is first and alone; then
 the others, as many at a time as there are cores; and then, one by one, those that
 measure how fast something is: with `cae_alone: true` in their head. When one fails, the
 others end, too. Sphinx then reads one page after the other, and myst-nb, which would
-execute each, is handed what came of it.
+execute each, is handed what came of it. It is also kept: after a build that did not end
+well, only what is missing is executed.
 """
 
 import asyncio
 import os
 import re
+import sys
 import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
 
+import kept
 import loky
 from jupyter_cache.executors.utils import ExecutionResult
 from myst_nb.core.execute import ExecutionError, direct
 from myst_nb.core.read import create_nb_reader
 from nbclient import NotebookClient
 from sphinx.errors import ConfigError
+from sphinx.util import logging
 
 TIMEOUT = -1  # a cell may train for an hour
 QUIET = ["--log-level=ERROR"]  # or each kernel warns that it speaks over TCP
 GRACE = 10  # seconds in which kernels that are told to end do so
 MOST = 4  # pages at a time: each takes up to a gigabyte
+AFRESH = {"--all", "-E", "--fresh-env"}  # asked for: all pages are executed
 ALONE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?cae_alone:[ ]*(.*?)[ ]*(?:#.*)?\n")
+logger = logging.getLogger(__name__)
 
 
 def setup(app):
@@ -40,11 +46,9 @@ def begin(app, env, docnames):
     docnames.sort(key=lambda name: (last[name], name != env.config.root_doc))
     if env.config.nb_execution_mode != "force":
         return
-    notebooks = {
-        name: _notebook(env, name, texts[name])
-        for name in docnames
-        if executes(texts[name])
-    }
+    pages = [name for name in docnames if executes(texts[name])]
+    done = _kept(app, env, pages)
+    notebooks = {n: _notebook(env, n, texts[n]) for n in pages if n not in done}
     groups = [
         ([name for name in notebooks if name == env.config.root_doc], 1),
         ([n for n in notebooks if n != env.config.root_doc and not last[n]], _cores()),
@@ -55,7 +59,7 @@ def begin(app, env, docnames):
 
     def executed(notebook, **_):  # asked for by myst-nb, page by page
         try:
-            result = work.results[env.docname].result()
+            result = done.get(env.docname) or work.results[env.docname].result()
         except KeyboardInterrupt:
             work.stop()
             raise
@@ -75,6 +79,17 @@ def alone(docname: str, source: str) -> bool:
     if said and said[1] != "true":
         raise ConfigError(f"{docname}.md: cae_alone={said[1]!r}: it must be true")
     return bool(said)
+
+
+def _kept(app, env, pages: list[str]) -> dict[str, ExecutionResult]:
+    """Returns what an earlier build has executed, if Sphinx has no notes of it."""
+    if not app.fresh_env_used or AFRESH & set(sys.argv):
+        return {}
+    found = {name: kept.load(env, name) for name in pages}
+    found = {name: result for name, result in found.items() if result}
+    if found:
+        logger.info("executed by an earlier build, and kept: %s", ", ".join(found))
+    return found
 
 
 def _cores() -> int:
@@ -131,9 +146,9 @@ class _Work:
                     notebook, timeout=TIMEOUT, resources=where, extra_arguments=QUIET
                 )
                 await client.async_execute(env=env)
+                seconds = time.perf_counter() - begun
+                result = ExecutionResult(notebook, str(path.parent), seconds)
+                kept.save(self.env, name, result)
             except Exception as error:
                 raise ExecutionError(f"{path}: {error}") from error
-            seconds = time.perf_counter() - begun
-        self.results[name].set_result(
-            ExecutionResult(notebook, str(path.parent), seconds)
-        )
+        self.results[name].set_result(result)
