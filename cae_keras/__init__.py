@@ -46,7 +46,7 @@ from cae_keras.compare.text import PERCENT, TIMES, as_text
 from cae_keras.config import CAEConfig, Recipe, get_preset
 from cae_keras.data import first_of_each_class, load_idx, load_mnist
 from cae_keras.deploy.benchmark import benchmark
-from cae_keras.deploy.export import load_onnx, save_int8, save_onnx
+from cae_keras.deploy.export import load_onnx, save_int8, save_keras, save_onnx
 from cae_keras.deploy.latency import latency
 from cae_keras.deploy.machine import machine
 from cae_keras.deploy.memory import saved_bytes
@@ -62,6 +62,7 @@ from cae_keras.measurements.cost import cost
 from cae_keras.measurements.probes import dead_units, quantise, receptive_field
 from cae_keras.measurements.sharpness import sharpness
 from cae_keras.metrics import bce, bce_floor, excess_bce, mse, quality
+from cae_keras.mnist.digit import digit_steps, load_digit
 from cae_keras.models import (
     build_autoencoder,
     build_decoder,
@@ -75,15 +76,16 @@ from cae_keras.training import OneCycle
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
     "build_autoencoder", "build_decoder", "build_encoder", "CAEConfig", "change",
-    "choose", "cost", "dead_units", "differences", "dominators", "effects",
-    "excess_bce", "EXPERIMENTS", "first_of_each_class", "fit_pca",
+    "choose", "cost", "dead_units", "differences", "digit_steps", "dominators",
+    "effects", "excess_bce", "EXPERIMENTS", "first_of_each_class", "fit_pca",
     "fold_batch_norm", "get_preset", "interval", "is_trained", "judge",
-    "judge_claims", "kernel_size", "latency", "load_idx", "load_mnist", "load_onnx",
-    "load_or_train_reader", "machine", "mean_image", "measure", "medians",
-    "meets_quality_floor", "missed_by", "mse", "OneCycle", "pca_errors", "PERCENT",
-    "predicted_changes", "provenance", "quality", "QUALITY_FLOOR",
-    "quality_floor_table", "quantise", "QUANTITIES", "receptive_field", "Recipe",
-    "reconstruct_among", "relative_change", "RULE", "run", "save_int8", "save_onnx",
-    "saved_bytes", "sharpness", "smallest_detectable", "summary", "Table", "TIMES",
-    "to_float", "whether_it_adds_up",
+    "judge_claims", "kernel_size", "latency", "load_digit", "load_idx",
+    "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
+    "measure", "medians", "meets_quality_floor", "missed_by", "mse", "OneCycle",
+    "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
+    "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES",
+    "receptive_field", "Recipe", "reconstruct_among", "relative_change", "RULE",
+    "run", "save_int8", "save_keras", "save_onnx", "saved_bytes", "sharpness",
+    "smallest_detectable", "summary", "Table", "TIMES", "to_float",
+    "whether_it_adds_up",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import cae_keras as cae
 from cae_keras.config import CAEConfig
@@ -231,20 +232,20 @@ class TestNetwork:
         np.testing.assert_array_equal(read[finite], values[finite])
 
 
-@pytest.mark.parametrize("top, left", [(0, 0), (30, 150), (140, 200)])
-def test_a_drawing_is_centred_as_mnist_is(page, top, left):
-    """Its longer side is 20, and its centre of mass lies in the middle of pixel (14, 14).
-
-    Over MNIST's test images that centre is at (14.49, 14.51), from the edge of the image.
-    """
-    ink = np.zeros((280, 280))
-    ink[top : top + 100, left : left + 40] = 1
-    ink[top + 80 : top + 100, left : left + 70] = 1
+@pytest.mark.parametrize("stroke", [
+    [(30, 20), (30, 150)], [(60, 40), (220, 60), (90, 250)], [(200, 30), (120, 250), (110, 255), (190, 260)], [(140, 140)],
+])  # fmt: skip
+def test_a_drawing_is_centred_as_a_picture_of_it_is(page, tmp_path, stroke):
+    """A line, corners, a heavy foot, a dot: the field's own pixels, loaded from a file."""
+    for _ in dragged(page, ".cae-lab-field", *stroke):
+        pass
+    page.mouse.up()
+    ink = shown(page.locator(".cae-lab-field"))[0].reshape(280, 280)
+    Image.fromarray(ink.astype("uint8")).save(tmp_path / "drawing.png")
     script = "ink => Array.from(caeLab.centred(Float64Array.from(ink), 280))"
-    image = np.reshape(page.evaluate(script, ink.ravel().tolist()), (28, 28))
-    inked = np.flatnonzero(image.max(axis=1) > 0.01)
-    assert 20 <= np.ptp(inked) + 1 <= 21
-    is_in_the_middle(image, atol=0.1)
+    found = page.evaluate(script, (ink / 255).ravel().tolist())
+    expected = cae.load_digit(tmp_path / "drawing.png").ravel()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 class TestPad:
@@ -330,7 +331,7 @@ class TestDraw:
         page.mouse.up()
         page.evaluate("() => new Promise(requestAnimationFrame)")
         seen = shown(page.locator(self.ANSWERS))[0].reshape(28, 28) / 255
-        is_in_the_middle(seen, atol=0.15)
+        is_in_the_middle(seen, atol=0.5)
         assert 19 <= (seen.max(axis=1) > 0.1).sum() <= 22
         page.get_by_role("button", name="Clear").press("Enter")
         assert shown(page.locator(self.ANSWERS))[0].max() == 0

@@ -260,41 +260,56 @@ function latentSliders(data, model) {
 
 const FIELD = 280; // pixels of the field
 const PEN = 22;
-const CENTRE = 14.5; // of mass, in pixels from the edge of an image of MNIST
+const BOX = 20; // pixels: what the longer side of the ink gets
+const FAINT = 0.2; // less is no ink
 const STRANGE = { // strokes in shares of the field
   "the letter A": [[[0.25, 0.8], [0.5, 0.18], [0.75, 0.8]], [[0.34, 0.58], [0.66, 0.58]]],
   "a scribble": [[[0.2, 0.3], [0.8, 0.2], [0.25, 0.45], [0.75, 0.5], [0.2, 0.7], [0.8, 0.65], [0.4, 0.85]]],
 };
 
-/** Centres and scales a drawing as MNIST's makers did.
+/** Cuts `length` pixels into equal parts; returns the pixels of each, with the share of the part that each fills. */
+function covered(length, parts) {
+  const size = length / parts;
+  return Array.from({ length: parts }, (_, part) => {
+    const [from, to] = [part * size, Math.min(length, (part + 1) * size)];
+    const first = Math.floor(from);
+    const pixels = Array.from({ length: Math.ceil(to) - first }, (_, i) => first + i);
+    return pixels.map((i) => [i, (Math.min(to, i + 1) - Math.max(from, i)) / size]);
+  });
+}
 
-    The ink's bounding box is scaled so that its longer side has 20 pixels; then the centre of mass of the ink comes to
-    the middle of pixel (14, 14), counted from 0, as in MNIST. Each pixel is the mean of 64 places of the drawing. Without
-    ink it is black.
+const weighted = (values, shares) => shares.reduce((sum, [i, share]) => sum + share * values[i], 0);
+const total = (values) => values.reduce((sum, value) => sum + value, 0);
+
+/** Centres and scales a drawing as MNIST's makers did; with the numbers of `cae.load_digit`.
+
+    The ink is cropped and box-filtered, so that its longer side has 20 pixels. Then it is moved by whole pixels, until
+    its centre of mass is in the middle of the image. Without ink the image is black.
 
     `ink` has side × side numbers from 0 to 1. */
 function centred(ink, side) {
-  let [left, top, right, bottom, mass, x, y] = [side, side, -1, -1, 0, 0, 0];
+  let [left, top, right, bottom] = [side, side, -1, -1];
   ink.forEach((value, i) => {
-    if (value <= 0) return;
+    if (value <= FAINT) return;
     const [column, row] = [i % side, Math.floor(i / side)];
     [left, right] = [Math.min(left, column), Math.max(right, column)];
     [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
-    mass += value;
-    x += value * (column + 0.5);
-    y += value * (row + 0.5);
   });
   const image = new Float64Array(SIDE * SIDE);
-  if (mass === 0) return image;
-  const scale = Math.max(right - left + 1, bottom - top + 1) / 20; // pixels of the drawing in one of the image
-  const inkAt = (column, row) => (column >= 0 && row >= 0 && column < side && row < side ? ink[row * side + column] : 0);
-  for (let i = 0; i < image.length; i++) {
-    for (let k = 0; k < 64; k++) {
-      const column = (i % SIDE) - CENTRE + ((k % 8) + 0.5) / 8;
-      const row = Math.floor(i / SIDE) - CENTRE + (Math.floor(k / 8) + 0.5) / 8;
-      image[i] += inkAt(Math.floor(column * scale + x / mass), Math.floor(row * scale + y / mass)) / 64;
-    }
-  }
+  if (right < 0) return image;
+  const sides = [bottom - top + 1, right - left + 1];
+  const [down, across] = sides.map((length) => (
+    covered(length, Math.max(1, Math.floor(BOX * length / Math.max(...sides) + 0.5)))));
+  const rows = rowsOf(ink, side).slice(top, bottom + 1).map((row) => row.slice(left, right + 1));
+  const columns = across.map((shares) => rows.map((row) => weighted(row, shares)));
+  const small = down.map((shares) => columns.map((column) => weighted(column, shares)));
+  const begin = (sums) => { // of rows, or of columns
+    const middle = total(sums.map((value, i) => i * value)) / total(sums);
+    return Math.max(0, Math.min(SIDE - sums.length, Math.ceil(SIDE / 2 - 0.5 - middle)));
+  };
+  const y = begin(small.map(total));
+  const x = begin(columns.map((_, i) => total(small.map((row) => row[i]))));
+  small.forEach((row, i) => image.set(row, (y + i) * SIDE + x));
   return image;
 }
 
