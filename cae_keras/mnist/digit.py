@@ -111,7 +111,7 @@ def _ink(light: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice] | None]:
     Paper is the shade of the edge, ink what differs much from it, on the side of most.
     """
     ink = light - np.median(_edge(light))
-    ink = ink if (ink**3).sum() > 0 else -ink
+    ink = ink if (ink * ink * ink).sum() > 0 else -ink
     pieces, _ = ndimage.label(ink > max(BLANK, FAINT * ink.max()), NEIGHBOURS)
     sizes = np.bincount(pieces.ravel())[1:]
     if sizes.max(initial=0) < max(DOT, DUST * sizes.sum()):
