@@ -190,8 +190,12 @@ def test_the_life_of_a_page(small_book):
     assert 'alt="an empty figure, full"' in text
     page.write_text(text[:100], "utf-8")  # as a build leaves it that is killed
     made.write_bytes(b"the w")
+    (picture,) = (small_book / "_build" / "jupyter_execute").glob("*.png")
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:100])
     unfinished.touch()
     built(5, preset="full")
+    assert (html / "_images" / picture.name).read_bytes() == whole
 
 
 def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(
@@ -306,6 +310,23 @@ def test_after_what_went_wrong_only_the_page_concerned_is_executed_again(
     assert set(pages) >= {"index", "one", "last"}
     assert all(page.rstrip().endswith("</html>") for page in pages.values())
     assert new.strip() in pages["one"]
+
+
+@pytest.mark.long
+def test_a_page_that_is_put_back_after_a_kill_says_what_it_said(faulty):
+    """The build that was killed has read the other text; by its date the file is the old one."""
+    book, write = faulty
+    page, html = book / "book" / "index.md", book / "_build" / "html" / "index.html"
+    made(book)
+    text, date = page.read_text(), page.stat().st_mtime
+    write("index", text="Not for long.")
+    write("last", code="import time; time.sleep(5); os.kill(os.getppid(), 9)")
+    assert made(book)[1] == ["index", "last"]
+    page.write_text(text)
+    os.utime(page, (date, date))
+    write("last", text="New.")
+    assert made(book)[0].returncode == 0
+    assert "Not for long" not in html.read_text("utf-8")
 
 
 def test_a_first_build_that_fails_again_and_again_keeps_what_is_done(faulty):
