@@ -3,6 +3,7 @@
 Importing it selects the PyTorch backend of Keras, so import it before Keras.
 """
 
+import logging
 import os
 import sys
 
@@ -17,6 +18,8 @@ import torch
 
 if not torch.cuda.is_available():  # or Keras would take Apple's GPU
     os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+    # Nor is a CUDA toolkit of use, of which torch would speak in the middle of a page
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 from cae_keras.compare.additivity import (
     missed_by,

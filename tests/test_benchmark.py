@@ -109,4 +109,4 @@ def test_a_benchmark_has_every_cost_of_every_network():
 def test_the_machine_names_itself():
     about = machine()
     assert all(isinstance(value, str) and value for value in about.values())
-    assert about["torch"] == torch.__version__
+    assert about["torch"] in torch.__version__  # that may name the CUDA it is for
