@@ -1,6 +1,7 @@
 """Trains the study, reports its runs, or measures how fast this machine trains."""
 
 import argparse
+import io
 import json
 import math
 import sys
@@ -30,15 +31,22 @@ CARD = ("baseline", "trade-off", "2 latents")
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns 0, or 1 (failed), 2 (bad argument), 130 (stopped)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not every pipe takes – and ±
+        sys.stdout.reconfigure(errors="replace")
     asked = _parser().parse_args(arguments)
     kept = "" if asked.command is _bench else "; finished runs are kept"
     try:
-        return asked.command(asked) or 0
+        status = asked.command(asked) or 0
+        sys.stdout.flush()
+        return status
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        print(f"error: {error}{kept}", file=sys.stderr)
+    except (RuntimeError, OSError) as error:
+        if not isinstance(error, BrokenPipeError):  # `| head` has read enough
+            print(f"error: {error}{kept}", file=sys.stderr)
+        if isinstance(error, OSError):
+            sys.stdout = None  # or Python would try to flush it again
         return 1
     except KeyboardInterrupt:
         print(f"\nstopped{kept and kept + ', and not trained again'}")

@@ -52,7 +52,7 @@ class CAEConfig:
 
     def __post_init__(self):
         set_checked(
-            self, filters=_filters, latent_dim=positive_int, batch_norm=_truth_value,
+            self, filters=_filters, latent_dim=positive_int, batch_norm=truth_value,
             activation=partial(one_of, choices=ACTIVATIONS),
             negative_slope=partial(real, low=0.0, below=1.0),
         )  # fmt: skip
@@ -171,7 +171,18 @@ def set_checked(value, **rules):
         object.__setattr__(value, name, rule(name, getattr(value, name)))
 
 
-def _truth_value(name: str, value) -> bool:
+def checked_path(name: str, value) -> Path:
+    """Returns a path, its `~` replaced, or raises a `ValueError`."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name}={value!r}: it must be a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~ of an unknown user
+        raise ValueError(f"{name}={value!r}: it must be a path ({error})") from error
+
+
+def truth_value(name: str, value) -> bool:
+    """Returns True or False, or raises a `ValueError`."""
     if not isinstance(value, bool):
         raise ValueError(f"{name}={value!r}: it must be True or False")
     return value

@@ -3,11 +3,16 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from cae_keras.config import IMAGE_SHAPE, get_preset, set_checked
+from cae_keras.config import (
+    IMAGE_SHAPE,
+    checked_path,
+    get_preset,
+    set_checked,
+    truth_value,
+)
 from cae_keras.mnist.idx import DataError as DataError  # public from here
 from cae_keras.mnist.idx import read_folder
 from cae_keras.mnist.prepared import read_prepared
@@ -72,15 +77,18 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
     """
     if data_dir is None:
         data_dir = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return _in_splits(*read_prepared(_path("data_dir", data_dir)))
+    return _in_splits(*read_prepared(checked_path("data_dir", data_dir)))
 
 
-def load_idx(folder: str | os.PathLike) -> Mnist:
+def load_idx(folder: str | os.PathLike, transposed: bool = False) -> Mnist:
     """Loads images from a folder with four files like those of MNIST.
 
     Args:
         folder: It holds `FILES`, by their names: gzipped idx files with images of 28 ×
             28 pixels of one byte, and labels from 0 to 9.
+        transposed: Whether the files hold images column by column, so that each lies on
+            its side, mirrored, unless it is turned back here. Those of EMNIST do. No
+            check can tell: look at a few.
 
     Returns:
         A `Mnist`, cut into splits as the digits are.
@@ -90,9 +98,13 @@ def load_idx(folder: str | os.PathLike) -> Mnist:
 
     References:
         Xiao, Rasul & Vollgraf, Fashion-MNIST (2017), arXiv:1708.07747, comes in such
-        files.
+        files; Cohen et al., EMNIST (2017), arXiv:1702.05373, in transposed ones.
     """
-    return _in_splits(*read_folder(_path("folder", folder), train=VALIDATION, test=0))
+    truth_value("transposed", transposed)
+    arrays = read_folder(checked_path("folder", folder), train=VALIDATION, test=0)
+    if transposed:
+        arrays[::2] = [np.ascontiguousarray(x.swapaxes(1, 2)) for x in arrays[::2]]
+    return _in_splits(*arrays)
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -111,12 +123,6 @@ def first_of_each_class(labels: np.ndarray) -> np.ndarray:
         array([1, 0])
     """
     return np.unique(labels, return_index=True)[1]
-
-
-def _path(name: str, value) -> Path:
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"{name}={value!r}: it must be a path")
-    return Path(value).expanduser()
 
 
 def _in_splits(x, y, x_test, y_test) -> Mnist:

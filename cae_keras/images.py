@@ -39,6 +39,6 @@ def to_float(images: np.ndarray, name: str = "images") -> np.ndarray:
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # also refuses NaN
         raise ValueError(
-            f"{name} ranges from {low:g} to {high:g}: floats must lie in [0, 1]"
+            f"{name} ranges from {low!s} to {high!s}: floats must lie in [0, 1]"
         )
     return images.astype(np.float32, copy=False)

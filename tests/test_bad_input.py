@@ -8,6 +8,7 @@ A value of a wholly other kind, such as None for a run, is Python's own `TypeErr
 import math
 import os
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,6 +41,9 @@ RUN = Run.untrained(CONFIG, Recipe(batch_size=8))
 FITTED = PCA(np.zeros(784), np.eye(784))
 READER = Reader(FEW, 0, {}, tuple(build_reader().get_weights()))
 SIZE = "expected shape=(None, 28, 28, 1)"  # in the words of Keras
+NEW = keras.Sequential(
+    [keras.Input((2,)), keras.layers.BatchNormalization(renorm=True)]
+)
 IMAGES = "it must be (n, height, width, 1)"
 SEEDS = "distinct integers"
 
@@ -48,6 +52,7 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.to_float("x"), "shape ()", IMAGES),
     (lambda: cae.bce(X, X[0]), "x_hat has shape (28, 28, 1)", IMAGES),
     (lambda: cae.bce_floor(X + 1), "x ranges from 1", "floats must lie in [0, 1]"),
+    (lambda: cae.to_float(np.nextafter(0 * X + 1, 2)), "from 1.0000001 to 1.0000001", "in [0, 1]"),
     (lambda: cae.excess_bce(X, -X), "x_hat ranges from -", "in [0, 1]"),
     (lambda: cae.mse(X, X[:2]), "x_hat (2, 28, 28, 1)", "must be the same"),
     (lambda: psnr(X, X.astype(int)), "x_hat has dtype int64", "must be uint8"),
@@ -79,9 +84,13 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.load_mnist(3), "data_dir=3", "must be a path"),
     (lambda: cae.load_mnist(__file__), __file__, "Set TFDS_DATA_DIR to a folder"),
     (lambda: load_idx(3), "folder=3", "must be a path"),
+    (lambda: load_idx("~no.such.user/x"), "folder='~no.such.user/x'", "must be a path"),
     (lambda: load_idx("nowhere"), "nowhere has no train-", "all four files"),
+    (lambda: load_idx("nowhere", transposed=1), "transposed=1", "True or False"),
+    (lambda: cae.save_keras(NEW, "new.h5"), "path='new.h5'", "must end in .keras"),
+    (lambda: cae.save_keras(NEW, "new.keras"), "renorm=True", "must be False"),
     (lambda: cae.load_onnx("nowhere.onnx"), "path='nowhere.onnx'", "an ONNX file"),
-    (lambda: cae.save_int8(__file__, "new.onnx"), "source=", "must be an ONNX file"),
+    *((lambda name=name: cae.save_int8(name, "new.onnx"), f"source={name!r}", "must be an ONNX file") for name in (__file__, "/", "nowhere")),
     # data
     (lambda: Mnist(X, LABELS, *[PIXELS, LABELS] * 2), "float32", "must be uint8"),
     (lambda: Mnist([1], LABELS, *[PIXELS, LABELS] * 2), "x_train", "NumPy arrays"),
@@ -115,6 +124,7 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.smallest_detectable(1.0, 3, power=0.01), "power=0.01", "in (0.05, 1)"),
     (lambda: roughness([1.0, 2.0], 0.0), "shape (2,)", "at least 3"),
     (lambda: roughness([1.0, 2.0, NAN], 0.0), "losses has nan", "must be finite"),
+    (lambda: last_gain([2.0, 1.00000001], 1.00000002), "has 1.00000001", "1.00000002"),
     (lambda: last_gain([1.0], 0.0), "shape (1,)", "at least 2"),
     (lambda: last_gain([1.0, 2.0], 3.0), "losses has 1", "above the floor, 3"),
     # results, tables, verdicts
@@ -185,6 +195,7 @@ BAD_SETTINGS = [  # variable, value, the rule
     *(("CAE_WORKERS", text, "a positive integer, at most 1,000") for text in BAD_COUNTS),
     *(("CAE_BACKEND", text, "'local', 'ray'") for text in ("Ray", "dask", " ", "local,ray")),
     *(("CAE_RUNS", text, "set it to a folder") for text in (__file__, f"{__file__}/runs", "/proc/runs", "x" * 300)),
+    ("CAE_RUNS", "~no.such.user/runs", "must be a path"),
     *(("TFDS_DATA_DIR", text, "Set TFDS_DATA_DIR to a folder") for text in (__file__, "/proc/tfds", "x" * 300)),
 ]  # fmt: skip
 

@@ -1,7 +1,9 @@
 """`python -m cae_keras`: what it prints, and its exit status. Bad commands are in `test_bad_input.py`."""
 
+import io
 import json
 import math
+import os
 import runpy
 import sys
 
@@ -163,14 +165,14 @@ def test_the_readme_gets_its_table_and_trains_nothing(said, monkeypatch, project
 
 @pytest.mark.parametrize(
     "text, missing, said",
-    [(text, None, "error: README.md ") for text in ("", README.replace("/", ""), README * 2, README[::-1], None)]
+    [(text, None, "error: README.md ") for text in ("", README.replace("/", ""), README * 2, README[::-1], README + "ÿ", None)]
     + [(README, what, "error: CAE_RUNS=") for what in ("runs", "reader")],
 )  # fmt: skip
 def test_without_markers_or_runs_no_readme_is_written_and_nothing_trained(
     capsys, monkeypatch, project, tiny, text, missing, said
 ):
     path = project / "README.md"
-    path.unlink() if text is None else path.write_text(text)
+    path.unlink() if text is None else path.write_text(text, "latin-1")
     if missing == "reader":
         study.run(*EXPERIMENTS, data=tiny)  # by names: without the reader
     folders = project, Store().folder
@@ -184,7 +186,7 @@ def test_without_markers_or_runs_no_readme_is_written_and_nothing_trained(
         assert "preset 'full', seeds 0, 1;" in err
         assert "`python -m cae_keras train`" in err
     assert [sorted(folder.glob("*")) for folder in folders] == before
-    assert (path.read_text() if path.exists() else None) == text
+    assert (path.read_text("latin-1") if path.exists() else None) == text
 
 
 def test_ctrl_c_is_status_130_and_says_what_is_kept(capsys, monkeypatch):
@@ -196,6 +198,38 @@ def test_ctrl_c_is_status_130_and_says_what_is_kept(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert "finished runs are kept" in out
     assert err == ""
+
+
+FULL = OSError(28, "No space left on device", "/runs")
+
+
+@pytest.mark.parametrize(
+    "mode, encoding, row, status, said, refused",
+    [
+        ("kept", "ascii", "0.07 ± 0.01, 28 → 14", 0, b"0.07 ? 0.01, 28 ? 14", ""),
+        ("kept", "latin-1", "0.07 ± 0.01, 28 → 14", 0, b"0.07 \xb1 0.01, 28 ? 14", ""),
+        ("closed", "utf-8", "0.07", 1, b"", ""),  # as by `| head`
+        ("/dev/full", "utf-8", "0.07", 1, b"", "error: [Errno 28] No space left on device; finished runs are kept\n"),
+        ("kept", "utf-8", FULL, 1, b"", "error: [Errno 28] No space left on device: '/runs'; finished runs are kept\n"),
+    ],
+)  # fmt: skip
+def test_whatever_it_prints_into_no_traceback_is_seen(
+    capsys, monkeypatch, tmp_path, mode, encoding, row, status, said, refused
+):
+    def reported(_):
+        if row is FULL:
+            raise row
+        return [{"what": row, "history": {}}]
+
+    path, (reads, writes) = tmp_path / "said", os.pipe()
+    os.close(reads)
+    where = {"kept": path, "closed": writes}.get(mode, mode)
+    file = open(where, "wb")  # noqa: SIM115, `main` leaves it
+    monkeypatch.setattr(__main__, "report", reported)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding))
+    assert main(["report"]) == status
+    assert said in (path.read_bytes() if path.exists() else b"")
+    assert capsys.readouterr().err == refused
 
 
 def test_the_status_is_that_of_the_process(capsys, monkeypatch):

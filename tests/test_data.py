@@ -176,7 +176,10 @@ class TestPreparedFolder:
     ):
         old = shutil.copytree(copy / PREPARED, copy / "mnist_idx" / "1.0.0")
         info = (old / "dataset_info.json").read_text("utf-8")
-        for new, before in [("parquet", "array_record"), (Path(PREPARED).name, "1.0.0")]:
+        for new, before in [
+            ("parquet", "array_record"),
+            (Path(PREPARED).name, "1.0.0"),
+        ]:
             info = info.replace(f'"{new}"', f'"{before}"')
         (old / "dataset_info.json").write_text(info, "utf-8")
         assert all_of(load_mnist(copy)) == all_of(mnist)
@@ -320,7 +323,13 @@ class TestFolder:
     @pytest.mark.parametrize(
         "name, content, rule",
         [
-            ("t10k-images-idx3", b"no gzip", "is damaged"),
+            ("t10k-images-idx3", b"no gzip", "begins with b'no gzip', as no gzip file does: download it again"),
+            ("t10k-images-idx3", gzip.decompress(idx(np.zeros((7, 28, 28), np.uint8))), "is not compressed: take .gz off its name"),
+            ("t10k-images-idx3", b"\n<!DOCTYPE html>", "is a web page: download the file itself"),
+            ("t10k-images-idx3", b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS: run git lfs pull"),
+            ("t10k-images-idx3", b"PK\3\4", "is a zip archive: unpack it"),
+            ("t10k-images-idx3", gzip.compress(b"\0\0\x08\x03\0\0"), "its header says 0 × 0 × 0"),
+            ("t10k-labels-idx1", idx(np.zeros(9, np.uint8), (7,)), "holds 9 bytes: its header says 7 = 7; download it again"),
             ("t10k-images-idx3", idx(np.zeros((7, 28, 28), np.uint8))[:-9], "is damaged"),
             ("t10k-images-idx3", gzip.compress(b""), "begins with nothing: it must begin with 00000803"),
             ("t10k-images-idx3", idx(np.zeros(7, np.uint8)), "begins with 00000801: it must begin with 00000803"),
@@ -342,6 +351,13 @@ class TestFolder:
         assert message.startswith(str(path))
         assert rule in message
         assert "\n" not in message
+
+    def test_transposed_images_are_turned_back(self, clothes):
+        x = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
+        content = idx(x.swapaxes(1, 2))
+        (clothes / "t10k-images-idx3-ubyte.gz").write_bytes(content)
+        assert np.array_equal(load_idx(clothes, transposed=True).x_test[..., 0], x)
+        assert not np.array_equal(load_idx(clothes).x_test[..., 0], x)
 
     def test_all_missing_files_are_named_at_once(self, clothes):
         for name in ("t10k-images-idx3", "train-labels-idx1"):

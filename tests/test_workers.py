@@ -23,6 +23,7 @@ from fake_tasks import Fake, alive, begun, gone, output_into, pids, until
 
 import cae_keras
 from cae_keras import CAEConfig, Recipe
+from cae_keras.deploy.memory import peak_memory
 from cae_keras.study import complete as completing
 from cae_keras.study import keys, workers
 from cae_keras.study.complete import complete
@@ -438,6 +439,22 @@ class TestHowManyAndWhere:
         monkeypatch.setattr(completing, "WORTH", worth)
         complete([Fake("first", tmp_path), Fake("second", tmp_path)], tiny)
         assert (pids(tmp_path) == {os.getpid()}) == here
+
+    def test_where_no_process_can_start_tasks_are_done_here_and_it_is_said(
+        self, tiny, tmp_path, monkeypatch
+    ):
+        """As where `/dev/shm` is read-only, and the system gives no semaphore."""
+
+        def refuse(*_, **__):
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setenv("CAE_WORKERS", "2")
+        monkeypatch.setattr(loky, "ProcessPoolExecutor", refuse)
+        tasks = [Fake("first", tmp_path), Fake("second", tmp_path)]
+        with pytest.warns(UserWarning, match="CAE_WORKERS=2: .*Read-only.*one by one"):
+            assert names(complete(tasks, tiny)) == ["first", "second"]
+        assert pids(tmp_path) == {os.getpid()}
+        assert np.isnan(peak_memory({"a": CAEConfig()}, repeats=1)["a"]).all()
 
 
 class TestRayIsNotThere:

@@ -1,8 +1,12 @@
-"""A trained network as an ONNX file, with weights of 32 or of 8 bits."""
+"""A trained network as a file for others: of Keras, or ONNX with 32 or 8 bits."""
 
+import json
 import os
+import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,10 +17,58 @@ from cae_keras.training import BATCH
 
 LARGEST = 127  # of an int8; −128 is left out, so that both signs reach equally far
 OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}  # which axis of the weights
+OPSET = 17  # of ONNX: ONNX Runtime 1.15 knows it; the exporter's own choice grows
+NEWER = {  # arguments that Keras has got since 3.11, and what each is by default
+    "input_axes": None, "output_axes": None, "quantization_config": None,
+    "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,
+}  # fmt: skip
+
+
+def save_keras(model: keras.Model, path: str | os.PathLike):
+    """Writes a model as a `.keras` file that Keras 3.11.0 and all later ones can read.
+
+    `model.save` names arguments that older versions do not know, and so refuse. Here
+    they are left out. Before 3.11 no layer takes a side of 4 to one of 7.
+
+    Raises:
+        ValueError: If such an argument is not what it is by default, or the path does
+            not end in `.keras`.
+
+    Example:
+        >>> images = keras.Input((28, 28, 1))
+        >>> model = keras.Model(images, keras.layers.Flatten()(images))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_keras(model, f"{folder}/flat.keras")
+        ...     keras.saving.load_model(f"{folder}/flat.keras").output_shape
+        (None, 784)
+    """
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"path={str(path)!r}: it must end in .keras")
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(whole := Path(folder) / "model.keras")
+        with zipfile.ZipFile(whole) as file:
+            parts = {name: file.read(name) for name in file.namelist()}
+    config = json.loads(parts["config.json"], object_hook=_without_newer)
+    parts["config.json"] = json.dumps(config)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+
+
+def _without_newer(config: dict) -> dict:
+    for name, default in NEWER.items():
+        if (value := config.pop(name, default)) != default:
+            raise ValueError(
+                f"{name}={value!r}: it must be {default!r}, as Keras 3.11 knows no "
+                "other; `model.save` keeps it, for newer ones"
+            )
+    return config
 
 
 def save_onnx(model: keras.Model, path: str | os.PathLike):
     """Writes a model as an ONNX file that takes any number of images.
+
+    ONNX Runtime opens it from version 1.15 on.
 
     Example:
         >>> import tempfile
@@ -30,7 +82,7 @@ def save_onnx(model: keras.Model, path: str | os.PathLike):
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: shapes that are the same anyway
         model(keras.ops.zeros((1, *model.input_shape[1:])))  # or Keras refuses
-        model.export(path, format="onnx", verbose=False)
+        model.export(path, format="onnx", verbose=False, opset_version=OPSET)
 
 
 def load_onnx(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
@@ -57,6 +109,8 @@ def load_onnx(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
     name = session.get_inputs()[0].name
 
     def compute(inputs: np.ndarray) -> np.ndarray:
+        if len(inputs) == 0:
+            raise ValueError(f"inputs has shape {inputs.shape}: it must have some")
         blocks = (inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH))
         return np.concatenate([session.run(None, {name: x})[0] for x in blocks])
 
@@ -100,7 +154,7 @@ def save_int8(source: str | os.PathLike, target: str | os.PathLike):
 
     try:
         model, float32 = onnx.load(source), onnx.TensorProto.FLOAT
-    except DecodeError as error:
+    except (OSError, DecodeError) as error:
         raise ValueError(
             f"source={str(source)!r}: it must be an ONNX file ({error})"
         ) from error

@@ -42,7 +42,7 @@ def _excess(losses: Sequence[float], floor: float, at_least: int) -> np.ndarray:
         )
     if not (np.isfinite(excess).all() and excess.min() > 0):  # also refuses NaN
         raise ValueError(
-            f"losses has {np.min(losses):g}: all must be finite and above the floor, "
-            f"{floor:g}"
+            f"losses has {np.min(losses)}: all must be finite and above the floor, "
+            f"{floor}"
         )
     return excess

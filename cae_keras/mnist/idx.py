@@ -13,6 +13,13 @@ FILES = {  # images and labels of each split
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
+OTHERS = {  # how other things begin that lie under such a name, and what to do
+    b"\x1f\x8b": "is damaged: download it again",
+    b"\0\0": "is not compressed: take .gz off its name, and run gzip on it",
+    b"<": "is a web page: download the file itself",
+    b"version https": "is a pointer of Git LFS: run git lfs pull",
+    b"PK": "is a zip archive: unpack it",
+}
 
 
 class DataError(ValueError):
@@ -25,11 +32,13 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     That is two bytes of zero, the type, the number of dimensions, and their sizes as 32
     bits each, the highest first: http://yann.lecun.com/exdb/mnist/
     """
+    packed = path.read_bytes()
     try:
-        with gzip.open(path) as file:
-            content = file.read()
+        content = gzip.decompress(packed)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
+        unknown = f"begins with {packed[:8]!r}, as no gzip file does: download it again"
+        known = (OTHERS[begin] for begin in OTHERS if packed.lstrip().startswith(begin))
+        raise DataError(f"{path} {next(known, unknown)} ({error})") from error
     begin = bytes((0, 0, 8, dimensions))  # 8 is the type: unsigned bytes
     if content[:4] != begin:
         raise DataError(
@@ -37,12 +46,12 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
             f"{begin.hex()}, unsigned bytes in {dimensions} dimensions"
         )
     header = 4 + 4 * dimensions
-    sizes = np.frombuffer(content[4:header], ">u4").tolist()
+    sizes = np.frombuffer(content[4:header].ljust(header - 4, b"\0"), ">u4").tolist()
     if len(content) != header + math.prod(sizes):
         said = " × ".join(map(str, sizes))
         raise DataError(
             f"{path} holds {len(content) - header:,} bytes: its header says {said} = "
-            f"{math.prod(sizes):,}"
+            f"{math.prod(sizes):,}; download it again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(sizes)
 
@@ -53,7 +62,8 @@ def read_folder(folder: Path, **more_than: int) -> list[np.ndarray]:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise DataError(
-            f"{folder} has no {', '.join(missing)}: it must hold all four files"
+            f"{folder} has no {', '.join(missing)}: it must hold all four files, by "
+            "these names and gzipped"
         )
     try:
         pairs = (_read_pair(folder, *asked) for asked in more_than.items())

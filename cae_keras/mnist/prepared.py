@@ -37,7 +37,7 @@ def read_prepared(data_dir: Path) -> list[np.ndarray]:
             f"{error}\nThe file is damaged. Restore it (`git checkout "
             "cae_keras/mnist`), or delete it, and TFDS will download it."
         ) from error
-    except (OSError, DownloadError) as error:
+    except (OSError, DownloadError, RuntimeError) as error:  # TFDS makes the last
         raise DataError(
             f"MNIST could not be prepared or read in {data_dir}: {error}. Set "
             "TFDS_DATA_DIR to a folder that can be written, and see that the four "
@@ -89,9 +89,10 @@ def _removed_if_damaged(file: Path):
     """Removes the prepared copy, which can be made again, if reading a file fails."""
     try:
         yield
-    except (OSError, MemoryError):
-        raise  # says nothing of the file
     except Exception as error:  # whatever a reader makes of a damaged one
+        by_parquet = type(error) is OSError and error.errno is None
+        if isinstance(error, OSError | MemoryError) and not by_parquet:
+            raise  # says nothing of the file
         folder = file.parent
         with contextlib.suppress(OSError), _lock(folder.parents[1]):
             shutil.rmtree(folder)

@@ -27,7 +27,7 @@ LEFT_OUT = {  # nor can these names
     "config.py": (
         *("Preset", "PRESETS", "get_preset"),  # what they ask for is in the key
         *("count_from", "BACKENDS", "backend"),  # how many workers, and where
-        "ROOT",  # where a checkout lies
+        *("ROOT", "checked_path"),  # where a checkout, a store and images lie
     ),
 }
 

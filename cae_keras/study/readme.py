@@ -33,7 +33,7 @@ def update(data: Mnist) -> str:
         drawn, kept = render(results), json.dumps(results, indent=1) + "\n"
         (ROOT / "results.json").write_text(kept, "utf-8", newline="\n")
         readme.write_text(before + drawn + after, "utf-8", newline="\n")
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ValueError(
             f"README.md and results.json cannot be read or written ({error})"
         ) from error

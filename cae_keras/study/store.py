@@ -14,7 +14,7 @@ from typing import NamedTuple
 import filelock
 import numpy as np
 
-from cae_keras.config import ROOT
+from cae_keras.config import ROOT, checked_path
 from cae_keras.data import fingerprint
 
 LARGEST = 2**30  # bytes of a file; of ours none has a hundredth of that
@@ -37,7 +37,7 @@ class Store:
     def __init__(self):
         top = ROOT if (ROOT / "_config.yml").exists() else Path.cwd()
         folder = os.environ.get("CAE_RUNS") or top / ".runs"
-        self.folder = Path(os.path.expanduser(folder))
+        self.folder = checked_path("CAE_RUNS", folder)
 
     def read(self, key: str) -> Entry | None:
         """Returns an entry, verified; a damaged file is set aside with a warning."""

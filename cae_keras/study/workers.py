@@ -10,6 +10,7 @@ import signal
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
@@ -95,16 +96,25 @@ class Workers:
         return future.result()
 
     def _begun(self, key: str, task: Task, data: Mnist) -> Future:
-        if self.workers == 1:
-            future = Future()
-            with relayed(self.bar.update):
-                future.set_result(done(task, data))
-            self.count(task.steps)
-            return future
-        with _deaf_to_ctrl_c():
-            self.executor = self.executor or _executor(self.workers)
-            code = code_digests(task)
-            return self.executor.submit(_work, task, data, self.steps, code)
+        if self.workers > 1:
+            try:
+                with _deaf_to_ctrl_c():
+                    self.executor = self.executor or _executor(self.workers)
+                    code = code_digests(task)
+                    return self.executor.submit(_work, task, data, self.steps, code)
+            except OSError as error:  # it has no semaphores, or no more processes
+                self._end_workers(at_once=not self.busy)
+                warnings.warn(
+                    f"CAE_WORKERS={self.workers}: none can be started ({error}), so "
+                    "tasks are done one by one; can /dev/shm be written?",
+                    stacklevel=2,
+                )
+                self.workers = 1
+        future = Future()
+        with relayed(self.bar.update):
+            future.set_result(done(task, data))
+        self.count(task.steps)
+        return future
 
     def _end_workers(self, at_once: bool):
         if self.executor:
