@@ -359,14 +359,15 @@ def test_a_build_that_cannot_begin_changes_nothing_and_says_why(faulty):
 
 
 @pytest.mark.parametrize(
-    "versions, said",
+    "versions, kind, said",
     [
-        ({"myst-nb": "0.17.2", "sphinx": "5.0"}, "not what this book is made with: myst-nb 0.17.2, sphinx 5.0: pip install -r"),
-        ({"jupyter-book": None}, "jupyter-book is not installed in "),
-        ({}, ""),
+        ({"myst-nb": "1.2.0", "sphinx": "7.3.7"}, "warning", "not what this book is made with: myst-nb 1.2.0, sphinx 7.3.7: pip install -r"),
+        ({"jupyter-book": "0.15.1"}, "error", "not what this book is made with: jupyter-book 0.15.1: pip install -r"),
+        ({"jupyter-book": None}, "error", "jupyter-book is not installed in "),
+        ({}, None, None),
     ],
 )  # fmt: skip
-def test_another_engine_is_told(extension, monkeypatch, versions, said):
+def test_another_engine_is_told(extension, monkeypatch, versions, kind, said):
     module, told = extension("cae_book"), []
 
     def found(name):
@@ -375,13 +376,13 @@ def test_another_engine_is_told(extension, monkeypatch, versions, said):
         return versions.get(name) or version(name)
 
     monkeypatch.setattr(module, "version", found)
-    monkeypatch.setattr(module.logger, "warning", lambda text, *more: told.append(text % more))  # fmt: skip
+    monkeypatch.setattr(module.logger, "warning", lambda text: told.append(("warning", text)))  # fmt: skip
     try:
         module.check_engine(SimpleNamespace(srcdir=ROOT / "book"), None)
     except ConfigError as error:
-        told.append(str(error))
-    assert len(told) == bool(said)
-    assert "".join(told).startswith(said)
+        told.append(("error", str(error)))
+    assert [which for which, _ in told] == [kind] * bool(kind)
+    assert all(text.startswith(said) for _, text in told)
 
 
 @pytest.mark.long

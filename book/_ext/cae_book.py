@@ -67,9 +67,12 @@ def check_engine(app, config):
     text = (ROOT / "requirements.txt").read_text("utf-8")
     pins = dict(re.findall(r"^([\w-]+)==(\S+)", text, re.M))
     found = {(name, installed(name)) for name in ENGINE} - pins.items()
+    others = ", ".join(" ".join(other) for other in sorted(found))
+    told = f"not what this book is made with: {others}: {HOW}"
+    if any(other.split(".")[0] != pins[name].split(".")[0] for name, other in found):
+        raise ConfigError(told)
     if found:
-        others = ", ".join(" ".join(other) for other in sorted(found))
-        logger.warning("not what this book is made with: %s: %s", others, HOW)
+        logger.warning(told)
 
 
 def installed(name: str) -> str:
