@@ -1,12 +1,14 @@
 """A picture of one digit: a hundred in every disguise, MNIST's own geometry, and what is no picture of one."""
 
 import os
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import cae_keras as cae
+from cae_keras.config import ROOT
 from cae_keras.data import DataError
 from cae_keras.mnist import digit
 
@@ -101,6 +103,7 @@ DISGUISES = {
 
 def saved(ink, draw, kind, folder):
     """Returns the file with a picture of ink."""
+    folder.mkdir(exist_ok=True)
     picture, path = draw(ink), folder / f"digit.{kind}"
     picture, options = picture if isinstance(picture, tuple) else (picture, {})
     picture.save(path, **options)
@@ -126,6 +129,39 @@ def test_a_hundred_digits_are_as_good_as_the_originals(trained, tmp_path, disgui
         assert max(np.ptp(np.nonzero(image), axis=1)) == 19
         middle = [image.sum(axis) @ at / image.sum() for axis in (0, 1)]
         assert 14 - 1e-4 <= min(middle) <= max(middle) < 15 + 1e-4
+
+
+def by_readme(path, until="```"):
+    """Returns the names that the 15 lines of the README leave, which know nothing of this package."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(code.splitlines()) <= 15
+    assert "cae" not in code
+    names = {}
+    exec(code.partition(until)[0].replace("digit.png", path.as_posix()), names)
+    return names
+
+
+@pytest.mark.parametrize("disguise", sorted(DISGUISES.keys() - {"a frame", "dust"}))
+def test_the_readme_does_as_much_for_a_clean_picture(trained, tmp_path, disguise):
+    """Of 20 digits, the mean squared difference from `load_digit` is below 0.006, and at most one fewer is read right."""
+    _, y, _, reader, inks = trained
+    paths = [saved(ink, *DISGUISES[disguise], tmp_path / str(i)) for i, ink in enumerate(inks[:20])]  # fmt: skip
+    found = np.concatenate([by_readme(path, "_, encoder")["digit"] for path in paths])
+    expected = np.concatenate([cae.load_digit(path) for path in paths])
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert cae.mse(found, expected) < 0.006
+    assert reader.share_right(found, y[:20]) >= reader.share_right(expected, y[:20]) - 0.05  # fmt: skip
+
+
+def test_the_readme_runs_the_network_in_its_file(trained, tmp_path, monkeypatch):
+    x, _, run, _, inks = trained
+    monkeypatch.chdir(tmp_path)
+    cae.fold_batch_norm(run).save("tradeoff.keras")
+    names = by_readme(saved(inks[0], *DISGUISES["dark on light"], tmp_path))
+    expected = run.reconstruct(names["digit"])
+    np.testing.assert_allclose(names["reconstruction"], expected, atol=1e-5)
+    assert cae.mse(x[:1], names["reconstruction"]) < 0.05
 
 
 def test_an_image_of_mnist_comes_back_as_it_was(mnist, tmp_path):
