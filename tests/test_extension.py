@@ -340,6 +340,13 @@ def test_a_first_build_that_fails_again_and_again_keeps_what_is_done(faulty):
     assert made(book)[1] == ["one", "last"]
 
 
+def test_a_single_page_is_built_by_its_name(faulty):
+    """Sphinx is then asked to read twice."""
+    book, _ = faulty
+    done, executed = made(book, folder="book/one.md")
+    assert (done.returncode, executed) == (0, ["one"]), done.said
+
+
 def test_a_build_that_cannot_begin_changes_nothing_and_says_why(faulty):
     book, _ = faulty
     page, config = book / "_build" / "html" / "index.html", book / "_config.yml"

@@ -162,7 +162,7 @@ def begin_reading(app, env, docnames):
     """
     if docnames:
         Path(app.doctreedir, ENV_PICKLE_FILENAME).unlink(missing_ok=True)
-    if app.fresh_env_used:
+    if not env.all_docs:
         shutil.rmtree(Path(app.outdir).parent / "jupyter_execute", ignore_errors=True)
 
 
