@@ -55,8 +55,9 @@ def dusty(ink):
 
 
 def photographed(ink):
-    noise = np.random.default_rng(0).normal(0, 6, ink.shape)
-    return Image.fromarray((190 - ink * 0.5 + noise).clip(0, 255).astype("uint8"))
+    """Grey on grey, with a camera's noise, and light that falls off by a fifth of the ink."""
+    paper = np.linspace(200, 175, ink.shape[1]) + np.random.default_rng(0).normal(0, 5, ink.shape)  # fmt: skip
+    return Image.fromarray((paper - ink / 2).clip(0, 255).astype("uint8"))
 
 
 def turned(ink):
@@ -91,7 +92,7 @@ DISGUISES = {
     ),
     "CMYK": (lambda ink: of(255 - ink, 255 - ink, 255 - ink).convert("CMYK"), "jpg"),
     "JPEG noise": (lambda ink: (Image.fromarray(255 - ink), {"quality": 30}), "jpg"),
-    "a camera's noise": (photographed, "jpg"),
+    "a photograph": (photographed, "jpg"),
     "turned by EXIF": (turned, "jpg"),
     "a frame": (lambda ink: Image.fromarray(255 - framed(ink)), "png"),
     "dust": (lambda ink: Image.fromarray(dusty(ink)), "png"),
@@ -142,7 +143,9 @@ def by_readme(path, until="```"):
     return names
 
 
-@pytest.mark.parametrize("disguise", sorted(DISGUISES.keys() - {"a frame", "dust"}))
+@pytest.mark.parametrize(
+    "disguise", sorted(DISGUISES.keys() - {"a photograph", "a frame", "dust"})
+)
 def test_the_readme_does_as_much_for_a_clean_picture(trained, tmp_path, disguise):
     """Of 20 digits, the mean squared difference from `load_digit` is below 0.006, and at most one fewer is read right."""
     _, y, _, reader, inks = trained
