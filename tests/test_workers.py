@@ -246,6 +246,15 @@ def test_steps_are_told_while_a_task_is_under_way(where, tiny, tmp_path):
     assert gone(pids(tmp_path), 30)
 
 
+def test_where_ctrl_c_cannot_be_held_back_tasks_are_done(
+    forked, tiny, tmp_path, monkeypatch
+):
+    """As on Windows."""
+    monkeypatch.delattr("signal.pthread_sigmask")
+    tasks = [Fake(name, tmp_path) for name in ("one", "two")]
+    assert names(complete(tasks, tiny)) == ["one", "two"]
+
+
 class TestAWorkerDies:
     def test_what_it_did_is_done_again(self, where, tiny, tmp_path):
         """The sibling waits for what the dying one gives; here it is lost, too, since one executor has all workers."""
