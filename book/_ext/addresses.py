@@ -27,7 +27,7 @@ if os.path.isdir("cae_book"):
 for name in ("numpy", "torch", "keras"):
     loaded = getattr(sys.modules.get(name), "__version__", "").split("+")[0]
     if loaded and not importlib.metadata.version(name).startswith(loaded):
-        raise SystemExit(f"{{name}} was renewed: restart the kernel, and run this again")
+        raise SystemExit(f"{{name}} was renewed: restart the kernel, run this again")
 """
 
 
