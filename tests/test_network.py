@@ -87,7 +87,7 @@ def test_a_build_with_data_training_and_sources_reaches_no_network(tmp_path):
     """The images are prepared anew: that is when TFDS would download them."""
     for folder in ("book/_ext", "book/_static", "cae_keras"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    for name in ("_config.yml", "book/references.bib"):
+    for name in ("_config.yml", "requirements.txt", "book/references.bib"):
         shutil.copy(ROOT / name, tmp_path / name)
     for folder in (tmp_path, tmp_path / "book"):
         (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
