@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]  # of a checkout: where book/ and README.md lie
 IMAGE_SIDE = 28
 IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE, 1)
 ACTIVATIONS = ("relu", "leaky_relu")
+OPTIMIZERS = ("adam", "muon")
 BACKENDS = ("local", "ray")  # where tasks are done: on this machine, on a cluster
 MAX_STRIDED_LAYERS = math.ceil(math.log2(IMAGE_SIDE))  # 28 → 14 → 7 → 4 → 2 → 1
 
@@ -75,8 +76,8 @@ class CAEConfig:
 class Recipe:
     """The budget of a run, the same for every configuration of the study.
 
-    Adam follows a one-cycle learning rate (Smith & Topin 2019): up in a line over the
-    first steps, down along a half cosine to zero over the rest.
+    The learning rate makes one cycle (Smith & Topin 2019): up in a line over the first
+    steps, down along a half cosine to zero over the rest.
 
     Args:
         images: How many images are trained on, the first of the training file.
@@ -84,6 +85,8 @@ class Recipe:
         batch_size: Images a step.
         peak_learning_rate: Learning rate at the top of the cycle, positive.
         warmup: Share of the steps that lead up to the peak, in [0, 1).
+        optimizer: `"adam"`, or `"muon"` for the kernels that are matrices: see
+            `FusedMuon` in `fast.py`.
 
     Raises:
         ValueError: If an argument breaks its rule.
@@ -98,12 +101,14 @@ class Recipe:
     batch_size: int = 64
     peak_learning_rate: float = 4e-3
     warmup: float = 0.2
+    optimizer: str = "adam"
 
     def __post_init__(self):
         set_checked(
             self, images=positive_int, epochs=positive_int, batch_size=positive_int,
             peak_learning_rate=partial(real, above=0.0),
             warmup=partial(real, low=0.0, below=1.0),
+            optimizer=partial(one_of, choices=OPTIMIZERS),
         )  # fmt: skip
         if self.images > 55_000:
             raise ValueError(

@@ -12,13 +12,21 @@ import torch
 
 from cae_keras.config import CAEConfig, Recipe, is_int, positive_int
 from cae_keras.data import Mnist
-from cae_keras.fast import Batches, FusedAdam, Trainer, binary_crossentropy, forward
+from cae_keras.fast import (
+    Batches,
+    FusedAdam,
+    FusedMuon,
+    Trainer,
+    binary_crossentropy,
+    forward,
+)
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
 from cae_keras.progress import progress_bar
 
 BATCH = 1_000  # images at a time where nothing is learnt from them
 VALIDATION_BATCH = 250  # the same, while a network is being trained
+OPTIMIZERS = {"adam": FusedAdam, "muon": FusedMuon}
 KEPT = 31 * 2**20  # bytes, just below the most that glibc can be taught to keep
 CONFIG, AUTOCAST = keras.config, torch.is_autocast_enabled
 DETERMINISTIC = torch.are_deterministic_algorithms_enabled
@@ -147,7 +155,7 @@ def fit(model: keras.Model, loss, recipe: Recipe, arrays, validation, watch) -> 
 
     The arrays are images and their targets, unless the images are their own.
     """
-    model.compile(FusedAdam(OneCycle(recipe)), loss=loss)
+    model.compile(OPTIMIZERS[recipe.optimizer](OneCycle(recipe)), loss=loss)
     keep_memory()
     fitted = model.fit(
         Batches(*arrays, batch_size=recipe.batch_size), epochs=recipe.epochs,

@@ -25,6 +25,7 @@ BAD = {  # by field: value, what is named, the rule
     (Recipe, "epochs"): [(0, "", POSITIVE), (True, "", POSITIVE)],
     (Recipe, "batch_size"): [(-64, "", POSITIVE), ("64", "", POSITIVE)],
     (Recipe, "peak_learning_rate"): [(value, "", "finite and above 0") for value in (0, -1e-3, math.inf, math.nan, "1e-3")],
+    (Recipe, "optimizer"): [(value, "", "one of 'adam', 'muon'") for value in ("sgd", None)],
     (Recipe, "warmup"): [(value, "", SHARE) for value in (-0.1, 1, math.nan, False)],
 }  # fmt: skip
 
@@ -42,7 +43,7 @@ def test_a_bad_value_is_named_with_its_rule(kind, field, value, named, rule):
 
 def test_defaults_are_the_baseline_and_the_budget_of_the_design():
     assert CAEConfig() == CAEConfig((32, 32, 64), 32, False, "relu", 0.1)
-    assert Recipe() == Recipe(55_000, 10, 64, 4e-3, 0.2)
+    assert Recipe() == Recipe(55_000, 10, 64, 4e-3, 0.2, "adam")
 
 
 def test_values_at_the_edge_of_a_rule_are_taken():

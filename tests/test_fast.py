@@ -8,7 +8,15 @@ from keras import layers
 from test_models import randomise
 
 from cae_keras.config import CAEConfig, Recipe
-from cae_keras.fast import Batches, FusedAdam, Trainer, binary_crossentropy, forward
+from cae_keras.fast import (
+    Batches,
+    FusedAdam,
+    FusedMuon,
+    Trainer,
+    binary_crossentropy,
+    forward,
+    orthogonalise,
+)
 from cae_keras.models import build_autoencoder, build_decoder, build_encoder
 from cae_keras.training import OneCycle, pinned
 
@@ -123,6 +131,34 @@ def test_gradients_in_any_memory_layout_give_the_same_step():
         optimizer.apply([turn(torch.arange(12.0).reshape(3, 4) - 5)])
         after.append(weight.numpy())
     assert np.array_equal(*after)
+
+
+def test_ten_steps_of_muon_are_those_of_keras():
+    """Of Keras' own, given the kernels as matrices; those with a single channel stay with Adam."""
+    rng = np.random.default_rng(0)
+    matrices = [(12, 4), (4, 12), (3, 3, 4, 6), (3, 3, 6, 4)]
+    shapes = [*matrices, (5,), (4, 4, 1, 8), (3, 3, 1, 6)]
+    start = [rng.normal(size=shape).astype("f4") for shape in shapes]
+    as_matrices = [x.reshape(-1, x.shape[-1]) if x.shape in matrices else x for x in start]  # fmt: skip
+    ours, theirs = (list(map(keras.Variable, x)) for x in (start, as_matrices))
+    optimizer = FusedMuon(1e-2)
+    reference = keras.optimizers.Muon(1e-2, weight_decay=None, adam_weight_decay=None)
+    for _ in range(10):
+        grads = [torch.tensor(rng.normal(size=x.shape), dtype=torch.float32) for x in start]  # fmt: skip
+        optimizer.apply(grads, ours)
+        reference.apply([g.reshape(v.shape) for g, v in zip(grads, theirs, strict=True)], theirs)  # fmt: skip
+    for found, wanted in zip(ours, theirs, strict=True):
+        assert np.allclose(found.numpy().ravel(), wanted.numpy().ravel(), atol=3e-6)
+    assert len(optimizer.by_adam) == 3
+
+
+def test_an_orthogonalised_matrix_keeps_its_directions_and_loses_its_lengths():
+    matrix = torch.randn(3, 8, 20, generator=torch.Generator().manual_seed(0))
+    u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
+    values = u.mT @ orthogonalise(matrix) @ vt.mT
+    lengths = values.diagonal(dim1=-2, dim2=-1)
+    assert 0.65 < lengths.min() < lengths.max() < 1.25
+    assert torch.allclose(values, torch.diag_embed(lengths), atol=1e-4)
 
 
 def test_batches_are_every_image_once_an_epoch_in_another_order():
