@@ -86,7 +86,7 @@ class Recipe:
         peak_learning_rate: Learning rate at the top of the cycle, positive.
         warmup: Share of the steps that lead up to the peak, in [0, 1).
         optimizer: `"adam"`, or `"muon"` for the kernels that are matrices: see
-            `FusedMuon` in `fast.py`.
+            `FusedMuon` in `optimisers.py`.
 
     Raises:
         ValueError: If an argument breaks its rule.

@@ -12,16 +12,10 @@ import torch
 
 from cae_keras.config import CAEConfig, Recipe, is_int, positive_int
 from cae_keras.data import Mnist
-from cae_keras.fast import (
-    Batches,
-    FusedAdam,
-    FusedMuon,
-    Trainer,
-    binary_crossentropy,
-    forward,
-)
+from cae_keras.fast import Batches, Trainer, binary_crossentropy, forward
 from cae_keras.images import to_float
 from cae_keras.models import build_autoencoder
+from cae_keras.optimisers import FusedAdam, FusedMuon
 from cae_keras.progress import progress_bar
 
 BATCH = 1_000  # images at a time where nothing is learnt from them

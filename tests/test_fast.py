@@ -8,16 +8,9 @@ from keras import layers
 from test_models import randomise
 
 from cae_keras.config import CAEConfig, Recipe
-from cae_keras.fast import (
-    Batches,
-    FusedAdam,
-    FusedMuon,
-    Trainer,
-    binary_crossentropy,
-    forward,
-    orthogonalise,
-)
+from cae_keras.fast import Batches, Trainer, binary_crossentropy, forward
 from cae_keras.models import build_autoencoder, build_decoder, build_encoder
+from cae_keras.optimisers import FusedAdam, FusedMuon, orthogonalise
 from cae_keras.training import OneCycle, pinned
 
 LAST = "conv0_transpose"

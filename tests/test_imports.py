@@ -22,6 +22,7 @@ HEART = [
     "mnist",
     "models",
     "fast",
+    "optimisers",
     "data",
     "metrics",
     "training",

@@ -30,7 +30,14 @@ TASKS = {
     "measures": Measuring(RUN, READER),
     "validated": Measuring(RUN, READER, "validation"),
 }
-NETWORKS = {"config.py", "fast.py", "images.py", "models.py", "training.py"}
+NETWORKS = {
+    "config.py",
+    "fast.py",
+    "images.py",
+    "models.py",
+    "optimisers.py",
+    "training.py",
+}
 READING = NETWORKS | {"measurements/reader.py"}
 MEASURED = READING | {"metrics.py"}
 MEASURED |= {
