@@ -97,11 +97,11 @@ class Recipe:
     """
 
     images: int = 55_000
-    epochs: int = 10
+    epochs: int = 5
     batch_size: int = 64
-    peak_learning_rate: float = 4e-3
+    peak_learning_rate: float = 6e-3
     warmup: float = 0.2
-    optimizer: str = "adam"
+    optimizer: str = "muon"
 
     def __post_init__(self):
         set_checked(

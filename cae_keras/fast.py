@@ -198,15 +198,16 @@ class Trainer(keras.Model):
         moving = zip(self.non_trainable_variables, statistics, strict=True)
         for variable, value in moving:
             variable.assign(value)
-        return self._tell(loss.detach(), images)
+        return {"loss": loss.detach()}
 
-    def test_step(self, data):
-        images, targets = map(keras.ops.convert_to_tensor, data)
-        return self._tell(self.loss(targets, forward(self, images)[0]), images)
-
-    def _tell(self, loss, images) -> dict:
-        self._loss_tracker.update_state(loss, sample_weight=len(images))
-        return {"loss": loss}
+    @torch.no_grad()
+    def validate(self, images: torch.Tensor, batch_size: int) -> float:
+        """Returns the mean loss of images that are their own targets."""
+        losses = [
+            len(batch) * self.loss(batch, forward(self, batch)[0])
+            for batch in images.split(batch_size)
+        ]
+        return float(sum(losses)) / len(images)
 
 
 class Batches(torch.utils.data.DataLoader):

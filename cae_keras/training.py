@@ -1,5 +1,6 @@
 """One run: configuration, recipe and seed in, trained network and history out."""
 
+import collections
 import contextlib
 import math
 import time
@@ -20,6 +21,7 @@ from cae_keras.progress import progress_bar
 
 BATCH = 1_000  # images at a time where nothing is learnt from them
 VALIDATION_BATCH = 250  # the same, while a network is being trained
+MARKS = 10  # equal parts of a budget, each of which ends with a validation
 OPTIMIZERS = {"adam": FusedAdam, "muon": FusedMuon}
 KEPT = 31 * 2**20  # bytes, just below the most that glibc can be taught to keep
 CONFIG, AUTOCAST = keras.config, torch.is_autocast_enabled
@@ -48,8 +50,9 @@ class Run:
         config: The network.
         recipe: Its budget.
         seed: The random seed.
-        history: One value an epoch of `loss` and `val_loss` (BCE in nats a pixel;
-            `loss` is the mean over the epoch, while the weights change),
+        history: One value for each tenth of the steps: of `epoch` (how many there were
+            until then, 0.5 in the middle of the first), `loss` and `val_loss` (BCE in
+            nats a pixel; `loss` is the mean over the tenth, while the weights change),
             `learning_rate` (after its last step) and `seconds` (validation included).
         weights: The weights after the last epoch, in the order of
             `autoencoder.get_weights()`.
@@ -138,14 +141,15 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
         trainer = Trainer(autoencoder.inputs, autoencoder.outputs)
-        watch = _Observer(bar)
-        history = fit(trainer, binary_crossentropy, recipe, [x], [x_val], watch)
+        watch = _Observer(recipe, x_val, bar)
+        fit(trainer, binary_crossentropy, recipe, [x], callbacks=[watch])
         weights = tuple(autoencoder.get_weights())
+    history = {name: tuple(values) for name, values in watch.history.items()}
     return Run(config, recipe, int(seed), history, weights)
 
 
-def fit(model: keras.Model, loss, recipe: Recipe, arrays, validation, watch) -> dict:
-    """Trains a model by a recipe, with Keras' own `fit`; returns its history.
+def fit(model: keras.Model, loss, recipe: Recipe, arrays, **settings) -> dict:
+    """Trains a model by a recipe, with Keras' own `fit`; returns Keras' history.
 
     The arrays are images and their targets, unless the images are their own.
     """
@@ -153,8 +157,7 @@ def fit(model: keras.Model, loss, recipe: Recipe, arrays, validation, watch) -> 
     keep_memory()
     fitted = model.fit(
         Batches(*arrays, batch_size=recipe.batch_size), epochs=recipe.epochs,
-        shuffle=False, validation_data=(validation[0], validation[-1]),
-        validation_batch_size=VALIDATION_BATCH, callbacks=[watch], verbose=0,
+        shuffle=False, verbose=0, **settings,
     )  # fmt: skip
     return {name: tuple(map(float, each)) for name, each in fitted.history.items()}
 
@@ -219,19 +222,35 @@ def pinned():
 
 
 class _Observer(keras.callbacks.Callback):
-    """Moves the progress bar; adds learning rate and seconds to the history."""
+    """Moves the progress bar; validates after each tenth, and keeps the history."""
 
-    def __init__(self, bar):
+    def __init__(self, recipe: Recipe, x_val: np.ndarray, bar):
         super().__init__()
-        self.bar = bar
+        self.recipe, self.bar = recipe, bar
+        self.x_val = keras.ops.convert_to_tensor(x_val)
+        self.marks = {-(-recipe.steps * i // MARKS) for i in range(1, MARKS + 1)}
+        self.history, self.losses, self.steps = collections.defaultdict(list), [], 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_train_begin(self, logs=None):
         self.start = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs):
         self.bar.update()
+        self.steps += 1
+        self.losses.append(float(logs["loss"]))
+        if self.steps in self.marks:
+            self._end_of_tenth()
 
-    def on_epoch_end(self, epoch, logs):
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        logs["seconds"] = time.perf_counter() - self.start
-        self.bar.set_postfix_str(f"validation BCE {logs['val_loss']:.4f}")
+    def _end_of_tenth(self):
+        val_loss = self.model.validate(self.x_val, VALIDATION_BATCH)
+        entry = {
+            "epoch": self.steps / self.recipe.steps_per_epoch,
+            "loss": sum(self.losses) / len(self.losses),
+            "val_loss": val_loss,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "seconds": time.perf_counter() - self.start,
+        }
+        for name, value in entry.items():
+            self.history[name].append(value)
+        self.losses, self.start = [], time.perf_counter()
+        self.bar.set_postfix_str(f"validation BCE {val_loss:.4f}")

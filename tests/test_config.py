@@ -43,7 +43,7 @@ def test_a_bad_value_is_named_with_its_rule(kind, field, value, named, rule):
 
 def test_defaults_are_the_baseline_and_the_budget_of_the_design():
     assert CAEConfig() == CAEConfig((32, 32, 64), 32, False, "relu", 0.1)
-    assert Recipe() == Recipe(55_000, 10, 64, 4e-3, 0.2, "adam")
+    assert Recipe() == Recipe(55_000, 5, 64, 6e-3, 0.2, "muon")
 
 
 def test_values_at_the_edge_of_a_rule_are_taken():

@@ -17,7 +17,11 @@ from cae_keras.figures.style import BASELINE, COLORS, PALETTE
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.random((10, 28, 28, 1)).astype("float32")
-HISTORY = {"loss": (0.3, 0.2, 0.1), "val_loss": (0.25, 0.15, 0.125)}
+HISTORY = {
+    "epoch": (0.5, 1.0, 1.5),
+    "loss": (0.3, 0.2, 0.1),
+    "val_loss": (0.25, 0.15, 0.125),
+}
 
 
 RESULTS = {
@@ -101,13 +105,14 @@ def test_reconstructions_show_the_data_and_one_scale_for_all_errors():
 
 
 def test_loss_curves_draw_mean_band_and_floor():
-    other = {"loss": (0.4, 0.3, 0.2), "val_loss": (0.35, 0.25, 0.225)}
+    other = HISTORY | {"loss": (0.4, 0.3, 0.2), "val_loss": (0.35, 0.25, 0.225)}
     figure = figures.loss_curves({"baseline": [HISTORY, other]}, floor=0.05)
     axis, right = figure.axes
     training, validation, floor = axis.lines
     assert np.allclose(right.lines[0].get_ydata(), (0.25, 0.15, 0.125))
     assert np.allclose(validation.get_ydata(), (0.3, 0.2, 0.175))
     assert np.allclose(training.get_ydata(), (0.35, 0.25, 0.15))
+    assert list(validation.get_xdata()) == list(HISTORY["epoch"])
     assert floor.get_ydata() == [0.05, 0.05]
     band = axis.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.125, 0.35))

@@ -102,4 +102,4 @@ def test_every_layer_has_a_name_of_its_own_and_no_counter():
 @pytest.mark.parametrize("epochs, expected", [(10, 3), (3, 3), (1, 1)])
 def test_its_budget_follows_from_that_of_the_build(epochs, expected):
     recipe = reader_recipe(Recipe(images=10_000, epochs=epochs, peak_learning_rate=0.1))
-    assert recipe == Recipe(images=10_000, epochs=expected)
+    assert recipe == Recipe(10_000, expected, 64, 4e-3, 0.2, "adam")

@@ -40,7 +40,8 @@ def test_a_row_says_what_was_asked_and_what_came_of_it(kept, tiny):
     assert (own["name"], own["filters"], own["latent_dim"]) == ("", "2-3", 5)
     assert wide == {
         "name": "wide", "filters": "32-64-128", "latent_dim": 32, "batch_norm": False,
-        "activation": "relu", "images": 64, "epochs": 3, "peak_rate": 4e-3, "seed": 1,
+        "activation": "relu", "images": 64, "epochs": 3, "optimizer": "muon", "peak_rate": 6e-3,
+        "seed": 1,
         "val_bce": 0.2, "seconds": 3.5, "device": "cpu", "valid": True, "history": wide["history"],
         **dict.fromkeys(COLUMNS),
     }  # fmt: skip

@@ -152,7 +152,7 @@ class TestWhatTheStoreHas:
 
 MEASURED = {
     "bce", "excess_bce", "mse", "psnr", "ssim", "sharpness", "read", "roughness",
-    "last_gain", "parameters", "all_parameters", "macs", "code_bytes", "seconds",
+    "last_gain", "epochs", "parameters", "all_parameters", "macs", "code_bytes", "seconds",
 }  # fmt: skip
 
 
@@ -180,6 +180,7 @@ class TestMeasure:
             "sharpness": sharpness(x_test, x_hat),
             "read": np.mean(reader.read(x_hat) == tiny.y_test),
             "seconds": sum(other.history["seconds"]),
+            "epochs": RECIPE.epochs,
         }
         assert MEASURED - set(expected) == {"roughness", "last_gain"}
         for name, value in expected.items():

@@ -16,7 +16,8 @@ from cae_keras.metrics import bce, excess_bce
 from cae_keras.training import OneCycle, Run, train
 
 CONFIG = CAEConfig(filters=(8, 16), latent_dim=8, batch_norm=True)
-RECIPE = Recipe(images=200, epochs=2, warmup=0.25)  # 2 × 4 steps, the last of 8 images
+RECIPE = Recipe(images=200, epochs=3, warmup=0.25)  # 3 × 4 steps, the last of 8 images
+MARKS = [2, 3, 4, 5, 6, 8, 9, 10, 11, 12]  # the steps at which a tenth is over
 
 
 @pytest.fixture(scope="module")
@@ -89,30 +90,41 @@ class TestWhatIsLookedAt:
 
 
 class TestHistory:
-    def test_one_float_an_epoch(self, run):
-        assert set(run.history) == {"loss", "val_loss", "learning_rate", "seconds"}
+    def test_one_float_a_tenth(self, run):
+        names = {"epoch", "loss", "val_loss", "learning_rate", "seconds"}
+        assert set(run.history) == names
         for values in run.history.values():
             assert isinstance(values, tuple)
-            assert [type(value) for value in values] == [float] * RECIPE.epochs
+            assert [type(value) for value in values] == [float] * 10
+        assert run.history["epoch"] == tuple(step / 4 for step in MARKS)
         assert min(run.history["seconds"]) > 0
+
+    def test_the_loss_of_a_tenth_is_the_mean_over_its_steps(self, tiny):
+        """Without a step's effect, it is that of the first weights on all images."""
+        recipe = replace(RECIPE, images=64, epochs=4, peak_learning_rate=1e-30)
+        plain = replace(CONFIG, batch_norm=False)
+        still, run = train(plain, recipe, 0, tiny), Run.untrained(plain)
+        x = tiny.x_train[:64]
+        assert still.history["epoch"] == (1.0, 2.0, 3.0, 4.0)  # no more than its steps
+        assert still.history["loss"] == pytest.approx([bce(x, run.reconstruct(x))] * 4)
 
     def test_validation_loss_is_the_bce_of_the_final_weights(self, run, tiny):
         found = bce(tiny.x_val, run.reconstruct(tiny.x_val))
         assert run.history["val_loss"][-1] == pytest.approx(found, abs=1e-4)
 
-    def test_learning_rate_is_that_after_the_last_step_of_the_epoch(self, run):
-        expected = [rate_by_formula(RECIPE, step) for step in (4, 8)]
+    def test_learning_rate_is_that_after_the_last_step_of_the_tenth(self, run):
+        expected = [rate_by_formula(RECIPE, step) for step in MARKS]
         assert run.history["learning_rate"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_few_images_can_be_learnt_by_heart(tiny):
     """A network that learns can bring twelve images near their floor, where the mean image is far away."""
     x, y = tiny.x_train[:12], tiny.y_train[:12]
-    recipe = Recipe(images=12, epochs=200, batch_size=12, peak_learning_rate=1e-2)
+    recipe = Recipe(images=12, epochs=200, batch_size=12)
     config = CAEConfig(filters=(16, 32, 32), latent_dim=16)
     run = train(config, recipe, 0, Mnist(x, y, x[:1], y[:1], x, y))
     loss = run.history["loss"]
-    assert loss[0] > loss[100] > loss[-1]
+    assert loss[0] > loss[5] > loss[-1]
     assert excess_bce(x, np.broadcast_to(mean_image(x), x.shape)) > 0.1
     assert excess_bce(x, run.reconstruct(x)) < 0.01
 

@@ -4,7 +4,7 @@ What is the same for all: the network, the images, the size of a batch, float32,
 validation (this project's path validates on one image, as it must on some), a process
 of its own, torch's default threads unless a contender sets one, and memory that the C
 library keeps, or a loop that has never freed a large block would fetch its memory anew
-in each step. None compiles. Only this project follows the recipe's learning rate.
+in each step. None compiles. Only this project has a schedule for the learning rate.
 
 Each takes the data and calls `step()` after each step of the optimiser.
 """
@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import keras
@@ -133,7 +132,10 @@ def faster_format(x: np.ndarray) -> torch.memory_format:
 
 def project(data: Mnist, step: Step):
     """(d), and (e) side by side: `train`, by a recipe without warm-up and end."""
-    recipe = replace(Recipe(), images=len(data.x_train), epochs=EPOCHS, warmup=0)
+    recipe = Recipe(
+        images=len(data.x_train), epochs=EPOCHS, peak_learning_rate=4e-3, warmup=0,
+        optimizer="adam",
+    )  # fmt: skip
     with relayed(step):
         train(CAEConfig(), recipe, 0, data)
 

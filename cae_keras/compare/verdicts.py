@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cae_keras.compare.comparison import QUANTITIES, Quantity, Results, change, estimate
+from cae_keras.compare.comparison import (
+    QUANTITIES,
+    Quantity,
+    Results,
+    change,
+    estimate,
+    values,
+)
 from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, judge
 from cae_keras.compare.text import as_text, in_unit
 
@@ -36,6 +43,7 @@ class Part:
     high: float = math.inf
     judged: bool = True  # else it is only shown beside
     every_seed: bool = False  # each seed by itself, instead of their mean's interval
+    epochs: int = 0  # that it speaks of: a shorter budget cannot refute it
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def changed(measure: str, variant: str, start: str = "baseline", **rule) -> Part
 def verdict(claim: Claim, results: Results) -> list:
     """Judges a claim; returns its row: what was measured has a line for each part."""
     parts = [
-        [_judged(part, *compared) for compared in part.values(results).items()]
+        [_judged(part, results, *of) for of in part.values(results).items()]
         for part in claim.parts
     ]
     words = [word for part in parts for word, *_ in part if word]
@@ -70,7 +78,7 @@ def verdict(claim: Claim, results: Results) -> list:
     return [claim.number, quote, claim.rule, measured, _all_of(words)]
 
 
-def _judged(part: Part, compared: str, found: np.ndarray) -> tuple[str, str, float]:
+def _judged(part: Part, results: Results, compared: str, found) -> tuple:
     """Returns a part's word on one value, its line, and how far it lies outside."""
     unit, n = part.quantity.unit, len(found)
     changes = estimate(found, part.quantity.exact)
@@ -81,6 +89,9 @@ def _judged(part: Part, compared: str, found: np.ndarray) -> tuple[str, str, flo
         way = "lower" if part.high < math.inf else "higher"
         text = f"{way} in {agreeing} of {n} seed{'s' * (n > 1)}"
         word = _every_seed(agreeing, n)
+    if part.epochs and word == FAILS:
+        epochs = values(results, "baseline", "epochs").min()
+        word = UNDECIDED if epochs < part.epochs else FAILS
     outside = max(measured.mean - part.high, part.low - measured.mean)
     line = f"{compared}: {part.quantity.label} {text}"
     return word if part.judged else "", line, outside

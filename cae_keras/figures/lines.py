@@ -21,17 +21,19 @@ from cae_keras.figures.style import (
 
 @styled
 def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Figure:
-    """Draws BCE an epoch, and what is above its floor: mean over seeds, band over all.
+    """Draws BCE by epoch, and what is above its floor: mean over seeds, band over all.
 
     Args:
-        histories: For each model the histories of its runs, one a seed.
+        histories: For each model the histories of its runs, one a seed, each with
+            `epoch`, `loss` and `val_loss`.
         floor: BCE(x, x) of the validation images, which no model can pass.
 
     Raises:
         ValueError: If there is no model, or one has no run.
 
     Example:
-        >>> history = {"loss": (0.3, 0.2), "val_loss": (0.25, 0.15)}
+        >>> losses = {"loss": (0.3, 0.2), "val_loss": (0.25, 0.15)}
+        >>> history = {"epoch": (0.5, 1.0)} | losses
         >>> loss_curves({"baseline": [history]}, floor=0.1).alt.split(": ")[1]
         'baseline goes from 0.2500 to 0.1500. The floor is 0.1000.'
     """
@@ -39,25 +41,27 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], floor: float) -> Fig
         raise ValueError(f"histories={histories!r}: each model must have a run")
     figure = Figure(3.5)
     left, right = figure.subplots(1, 2)
-    handles, said = {}, []
+    handles, said, last = {}, [], 0
     for name, runs, look in with_looks(histories):
         training = np.mean([run["loss"] for run in runs], axis=0)
         validation = np.array([run["val_loss"] for run in runs])
-        epochs = np.arange(1, len(training) + 1)
+        epochs = runs[0]["epoch"]
+        last = max(last, epochs[-1])
         left.plot(epochs, training, ":", color=look["color"], lw=1.2)
         handles[name] = _line_and_band(left, epochs, validation, look)
         _line_and_band(right, epochs, validation - floor, look)
-        first, last = validation.mean(axis=0)[[0, -1]]
-        said.append(f"{name} goes from {first:.4f} to {last:.4f}")
+        before, after = validation.mean(axis=0)[[0, -1]]
+        said.append(f"{name} goes from {before:.4f} to {after:.4f}")
     handles["training"] = Line2D([], [], color=GREY, ls=":", lw=1.5)
     handles[f"floor {floor:.4f}"] = left.axhline(floor, color=GREY, ls="--", lw=1.2)
-    left.set(xlabel="epoch", ylabel="BCE per pixel (nats)", xticks=epochs)
-    right.set(xlabel="epoch", ylabel="validation BCE above the floor", xticks=epochs)
+    ticks = np.arange(0, last + 0.5) if last >= 2 else np.linspace(0, last, 6)
+    left.set(xlabel="epoch", ylabel="BCE per pixel (nats)", xticks=ticks)
+    right.set(xlabel="epoch", ylabel="validation BCE above the floor", xticks=ticks)
     right.set_yscale("log")
     plain_log_ticks(right.yaxis)
     legend_below(figure, handles)
     figure.alt = (
-        f"Validation BCE from the first to the last of {len(epochs)} epochs: "
+        f"Validation BCE from the first to the last tenth of {last:g} epochs: "
         f"{'; '.join(said)}. The floor is {floor:.4f}."
     )
     return figure

@@ -22,12 +22,14 @@ def measure_run(
         x = to_float(x)
         x_hat = run.reconstruct(x)
         curve = run.history["val_loss"], bce_floor(x_val)
+        epochs = run.history["epoch"]
         values = {
             **quality(x, x_hat),
             "sharpness": sharpness(x, x_hat),
             "read": reader.share_right(x_hat, y),
             "roughness": roughness(*curve),
-            "last_gain": last_gain(*curve),
+            "last_gain": last_gain(*curve, epochs),
+            "epochs": epochs[-1],
             "seconds": sum(run.history["seconds"]),
             **cost(run.config),
         }

@@ -15,7 +15,7 @@ from cae_keras.config import IMAGE_SHAPE, Recipe
 from cae_keras.data import Mnist
 from cae_keras.images import to_float
 from cae_keras.progress import progress_bar
-from cae_keras.training import BATCH, check_run, fit, pinned
+from cae_keras.training import BATCH, VALIDATION_BATCH, check_run, fit, pinned
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,5 +97,8 @@ def train_reader(recipe: Recipe, seed: int, data: Mnist) -> Reader:
         watch = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: bar.update()
         )
-        history = fit(model, loss, recipe, [x, y], [x_val, data.y_val], watch)
+        history = fit(
+            model, loss, recipe, [x, y], validation_data=(x_val, data.y_val),
+            validation_batch_size=VALIDATION_BATCH, callbacks=[watch],
+        )  # fmt: skip
     return Reader(recipe, int(seed), history, tuple(model.get_weights()))

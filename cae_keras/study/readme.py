@@ -77,6 +77,7 @@ def collect(data: Mnist) -> dict:
         "preset": preset.name,
         "images": preset.recipe.images,
         "epochs": preset.recipe.epochs,
+        "optimizer": preset.recipe.optimizer,
         "seeds": list(preset.seeds),
         "configurations": figures,
         "machine": machine() | {"cores": os.cpu_count()},
@@ -99,7 +100,8 @@ def render(results: dict) -> str:
     return (
         f"\n{Table(rows[1:], ['', *shown]).markdown()}\n\n"
         f"Preset `{results['preset']}`{preset}: {results['images']:,} training images, "
-        f"{results['epochs']} epochs, seeds {_listed(results['seeds'])}. Measured on "
+        f"{results['epochs']} epochs with {results['optimizer'].capitalize()}, seeds "
+        f"{_listed(results['seeds'])}. Measured on "
         "the test images, mean ± standard deviation over the seeds; latency: median "
         "(quartiles) through encoder and decoder, on one thread.\n"
         f"Machine: {of['processor']}, {of['cores']} cores, {of['memory']}, "

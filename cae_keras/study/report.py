@@ -31,6 +31,7 @@ def report(data: Mnist) -> list[dict]:
                 "activation": config.activation,
                 "images": recipe.images,
                 "epochs": recipe.epochs,
+                "optimizer": recipe.optimizer,
                 "peak_rate": recipe.peak_learning_rate,
                 "seed": task.seed,
                 "val_bce": values["val_loss"][-1],

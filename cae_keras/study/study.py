@@ -132,11 +132,12 @@ def measure(
         For each name and measure an array of one float a seed. Measured on the images:
         `bce`, `excess_bce`, `mse`, `psnr`, `ssim`, `sharpness` and `read`, the share of
         reconstructions that the reader reads as the right digit. On the validation
-        curve: `roughness` and `last_gain`. Costs: `parameters` (trainable),
-        `all_parameters`, `macs` (of one image), `code_bytes`, and `seconds` to train.
+        curve: `roughness` and `last_gain`, after so many `epochs`. Costs: `parameters`
+        (trainable), `all_parameters`, `macs` (of one image), `code_bytes`, and
+        `seconds` to train.
 
     Raises:
-        ValueError: If a run has diverged, or had fewer than three epochs, or there is
+        ValueError: If a run has diverged, or had fewer than three steps, or there is
             no such split.
     """
     one_of("split", split, ("test", "validation"))
