@@ -72,6 +72,7 @@ from cae_keras.models import (
     build_encoder,
     kernel_size,
 )
+from cae_keras.optimisers import orthogonalise
 from cae_keras.study.provenance import provenance
 from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
 from cae_keras.training import OneCycle
@@ -85,6 +86,7 @@ __all__ = [
     "judge_claims", "kernel_size", "latency", "load_digit", "load_idx",
     "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
     "measure", "medians", "meets_quality_floor", "missed_by", "mse", "OneCycle",
+    "orthogonalise",
     "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
     "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES",
     "receptive_field", "Recipe", "reconstruct_among", "relative_change", "RULE",

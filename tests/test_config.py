@@ -68,7 +68,7 @@ def test_lists_and_numpy_numbers_become_plain_values():
 def test_presets_are_those_of_the_design():
     full, quick = get_preset("full"), get_preset("quick")
     assert full == Preset("full", Recipe(), (0, 1, 2), 1)
-    assert quick == Preset("quick", Recipe(images=10_000, epochs=3), (0, 1), 4)
+    assert quick == Preset("quick", Recipe(6_400, 2, batch_size=32), (0, 1), 4)
 
 
 def test_preset_comes_from_the_environment_unless_it_is_asked_for(monkeypatch):
