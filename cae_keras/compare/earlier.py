@@ -12,10 +12,12 @@ import numpy as np
 
 from cae_keras.compare.claims import judge_claims
 from cae_keras.compare.comparison import Results
-from cae_keras.compare.statistics import UNDECIDED, as_percent
+from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, as_percent
 from cae_keras.compare.tables import Table
 
 FILE = Path(__file__).with_suffix(".json")
+WAS = {HOLDS: "held", FAILS: "failed", UNDECIDED: "was undecided"}
+IS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "is undecided"}
 
 
 @cache
@@ -32,63 +34,45 @@ def first_study() -> Results:
 
 
 def turned(results: Results, chapter: str | None = None) -> str:
-    """Says which verdicts on claims are others than under the first recipe.
+    """Says in a sentence which verdicts are others than under the first recipe.
 
     Args:
         results: Those of this build.
         chapter: As `judge_claims` takes it.
     """
-    pairs = zip(
-        judge_claims(first_study(), chapter), judge_claims(results, chapter),
-        strict=True,
-    )  # fmt: skip
+    tables = (judge_claims(each, chapter) for each in (first_study(), results))
     said = [
-        f"claim {now['claim']} {_word(before)} there and {_word(now)} here"
-        for before, now in pairs
+        f"claim {now['claim']} {WAS[before['verdict']]}, here it {IS[now['verdict']]}"
+        for before, now in zip(*tables, strict=True)
         if before["verdict"] != now["verdict"]
     ]
-    lead = f"Beside ten epochs of Adam ({_kept()['date']}), "
-    return lead + ("; ".join(said) or "no verdict is another") + "."
-
-
-def _word(row: dict) -> str:
-    word = row["verdict"]
-    return f"is {word}" if word == UNDECIDED else word
+    what = "; ".join(said) or "the verdicts were the same"
+    return f"With ten epochs of Adam ({_kept()['date']}) {what}."
 
 
 def tried_recipes() -> Table:
     """Returns what each recipe that was tried did on validation images, a row each.
 
     A column a configuration: by how many percent the mean excess BCE of its runs is
-    above that of the first recipe with the same seeds; then their geometric mean, and
-    the processor's time, by steps and the measured time of a step.
+    above that of the first recipe with the same seeds. Then their geometric mean, and
+    the processor's time beside that of the first recipe: by steps, and the time that a
+    step was measured to take.
     """
-    kept = _kept()
-    first, *others = kept["tried"]
+    first, *others = _kept()["tried"]
     rows = []
-    for recipe in others:
+    for tried in others:
         ratios = {
-            name: _mean_excess(losses, losses)
-            / _mean_excess(first["bce"][name], losses)
-            for name, losses in recipe["bce"].items()
+            name: _excess(found, found) - _excess(first["bce"][name], found)
+            for name, found in tried["bce"].items()
         }
-        cells = [
-            as_percent(np.log(ratios[n])) if n in ratios else "" for n in first["bce"]
-        ]
-        whole = as_percent(np.mean(np.log([*ratios.values()])))
-        seeds = max(map(len, recipe["bce"].values()))
-        rows.append(
-            [
-                recipe["name"],
-                seeds,
-                *cells,
-                "" if "" in cells else whole,
-                recipe["time"],
-            ]
-        )
-    headers = ["recipe", "seeds", *first["bce"], "all (geometric mean)", "time"]
-    return Table(rows, headers, ("", "", *11 * ["+.1f"], "× {:.2f}"))
+        seeds = max(map(len, tried["bce"].values()))
+        cells = [as_percent(ratios[n]) if n in ratios else "" for n in first["bce"]]
+        mean = "" if "" in cells else as_percent(np.mean([*ratios.values()]))
+        rows.append([tried["recipe"], seeds, *cells, mean, tried["time"]])
+    headers = ["recipe", "seeds", *first["bce"], "all, geometric mean", "time"]
+    return Table(rows, headers, ("", "", *["+.1f"] * (len(headers) - 3), ".2f"))
 
 
-def _mean_excess(losses: dict, seeds) -> float:
-    return np.mean([losses[seed] for seed in seeds]) - _kept()["floor"]
+def _excess(losses: dict[str, float], seeds) -> float:
+    """Returns ln of the mean excess over some seeds."""
+    return np.log(np.mean([losses[seed] for seed in seeds]) - _kept()["floor"])
