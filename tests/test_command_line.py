@@ -103,9 +103,7 @@ def test_train_then_report_and_nothing_is_trained_twice(said, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("chosen", ["narrow", None])
-def test_a_search_measures_the_chosen_alone_on_test_images(
-    said, monkeypatch, tiny, chosen
-):
+def test_a_search_measures_the_chosen_alone_on_test_images(said, monkeypatch, tiny, chosen):  # fmt: skip
     seen = []
 
     def measured(runs, data, **split):

@@ -154,9 +154,7 @@ def test_two_processes_at_once_succeed_agree_and_leave_nothing(two_processes, mn
 
 
 class TestPreparedFolder:
-    def test_it_takes_no_lock_and_the_environment_names_it(
-        self, copy, monkeypatch, tmp_path, mnist
-    ):
+    def test_it_takes_no_lock_and_the_environment_names_it(self, copy, monkeypatch, tmp_path, mnist):  # fmt: skip
         def fail(*_, **__):
             pytest.fail("it is prepared, and may be read-only")
 
@@ -171,9 +169,7 @@ class TestPreparedFolder:
         with pytest.raises(DataError, match="file/tfds"):
             load_mnist()
 
-    def test_what_an_earlier_edition_prepared_may_stand_beside_it(
-        self, copy, monkeypatch, mnist
-    ):
+    def test_what_an_earlier_edition_prepared_may_stand_beside_it(self, copy, monkeypatch, mnist):  # fmt: skip
         old = shutil.copytree(copy / PREPARED, copy / "mnist_idx" / "1.0.0")
         info = (old / "dataset_info.json").read_text("utf-8")
         for new, before in [
@@ -201,9 +197,7 @@ class TestPreparedFolder:
         assert not (copy / PREPARED).exists()
 
     @pytest.mark.parametrize("error", [MemoryError("full"), PermissionError("closed")])
-    def test_what_says_nothing_of_the_files_removes_nothing(
-        self, copy, monkeypatch, error
-    ):
+    def test_what_says_nothing_of_the_files_removes_nothing(self, copy, monkeypatch, error):  # fmt: skip
         def fail(*_):
             raise error
 
@@ -240,9 +234,7 @@ class TestPreparedFolder:
 class TestEmbeddedFiles:
     @pytest.mark.parametrize("name", MD5)
     @pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
-    def test_a_damaged_file_is_named_and_nothing_is_prepared(
-        self, embedded, tmp_path, name, damage
-    ):
+    def test_a_damaged_file_is_named_and_nothing_is_prepared(self, embedded, tmp_path, name, damage):  # fmt: skip
         damaged = damage_of((embedded / name).read_bytes())
         (embedded / name).write_bytes(damaged[damage])
         with pytest.raises(DataError, match="damaged") as error:
@@ -273,9 +265,7 @@ class TestDownload:
 
         return play
 
-    def test_a_damaged_download_is_refused_and_a_sound_one_taken(
-        self, network, tmp_path, mnist
-    ):
+    def test_a_damaged_download_is_refused_and_a_sound_one_taken(self, network, tmp_path, mnist):  # fmt: skip
         network(change=lambda content: content[:-100])
         with pytest.raises(DataError, match="damaged") as error:
             load_mnist(tmp_path / "tfds")

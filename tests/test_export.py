@@ -178,9 +178,7 @@ class TestInt8:
         codes, _ = quantise_weights(np.array([[0.0, 1.0], [0.0, -2.0]]), axis=1)
         assert codes.tolist() == [[0, 64], [0, -127]]
 
-    def test_the_file_equals_keras_with_the_weights_of_the_codes(
-        self, model, paths, images
-    ):
+    def test_the_file_equals_keras_with_the_weights_of_the_codes(self, model, paths, images):  # fmt: skip
         rounded = keras.models.clone_model(model)
         rounded.set_weights(model.get_weights())
         outputs = {layers.Conv2D: 3, layers.Conv2DTranspose: 2, layers.Dense: 1}

@@ -200,9 +200,7 @@ def test_the_life_of_a_page(small_book):
     assert (html / "_images" / picture.name).read_bytes() == whole
 
 
-def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(
-    small_book,
-):
+def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(small_book):  # fmt: skip
     """By its date the file is older than what Sphinx notes of the page."""
     page = small_book / "book" / "index.md"
     style = "../cae_keras/figures/style.py"
@@ -294,9 +292,7 @@ def made(book, *options, **settings):
         pytest.param({"fault": "os.kill(os.getpid(), 9)"}, [], id="kill in writing"),
     ],
 )  # fmt: skip
-def test_after_what_went_wrong_only_the_page_concerned_is_executed_again(
-    faulty, wrong, again
-):
+def test_after_what_went_wrong_only_the_page_concerned_is_executed_again(faulty, wrong, again):  # fmt: skip
     book, write = faulty
     new = f"At {time.time_ns()}. "
     write(**wrong | {"text": new + wrong.get("text", "")})
@@ -441,9 +437,7 @@ def test_pages_are_executed_side_by_side_but_for_two(seven):
     assert threads == dict.fromkeys("bcdef", one) | dict.fromkeys(("index", "alone"), "None")  # fmt: skip
 
 
-def test_an_error_beside_other_pages_ends_the_build_with_page_cell_and_cause(
-    many_pages,
-):
+def test_an_error_beside_other_pages_ends_the_build_with_page_cell_and_cause(many_pages):  # fmt: skip
     for name, sleep in {"b": "time.sleep(60)", "d": "1 / 0"}.items():
         page = many_pages / "book" / f"{name}.md"
         page.write_text(page.read_text().replace("time.sleep(1)", sleep))
@@ -587,9 +581,7 @@ def fingerprint(extension, monkeypatch):
     return registered
 
 
-def test_the_fingerprint_of_a_build_changes_with_what_decides_its_numbers(
-    fingerprint, monkeypatch
-):
+def test_the_fingerprint_of_a_build_changes_with_what_decides_its_numbers(fingerprint, monkeypatch):  # fmt: skip
     """Settings, and the versions of each package that the store names, and of the one that draws."""
     monkeypatch.setenv("CAE_RUNS", "runs")
     found = [fingerprint()]
@@ -599,11 +591,7 @@ def test_the_fingerprint_of_a_build_changes_with_what_decides_its_numbers(
     with monkeypatch.context() as other:
         other.setenv("CAE_WORKERS", "1")  # decides no number
         assert fingerprint() == found[0]
-    for variable, value in {
-        "PRESET": "quick",
-        "SEEDS": "7",
-        "RUNS": "elsewhere",
-    }.items():
+    for variable, value in (("PRESET", "quick"), ("SEEDS", "7"), ("RUNS", "x")):
         with monkeypatch.context() as other:
             other.setenv(f"CAE_{variable}", value)
             found.append(fingerprint())
@@ -628,10 +616,8 @@ def test_a_bad_head_is_refused_by_name(extension):
 def test_a_book_with_a_repository_is_launched_cloned_and_found(seven):
     html = seven / "_build" / "html"
     page = (html / "b.html").read_text("utf-8")
-    launched = (
-        "https://mybinder.org/v2/gh/Somebody/a-fork/main?urlpath=lab/tree/book/b.md"
-    )
-    assert re.findall(r'href="(https://mybinder[^"]*)"', page) == [launched]
+    launched = "mybinder.org/v2/gh/Somebody/a-fork/main?urlpath=lab/tree/book/b.md"
+    assert re.findall(r'href="https://(mybinder[^"]*)"', page) == [launched]
     assert f"git clone --quiet --depth 1 {REPOSITORY} cae_book" in (html / "_sources" / "b.ipynb").read_text()  # fmt: skip
     base = "https://somebody.github.io/a-fork/"
     assert f"<loc>{base}b.html</loc>" in (html / "sitemap.xml").read_text("utf-8")
@@ -660,50 +646,29 @@ def named(extension, monkeypatch, tmp_path):
     return build
 
 
-@pytest.mark.parametrize("end", ["", ".git", "/"])
-def test_a_remote_of_github_is_what_the_buttons_open(named, end):
-    pages = "https://somebody.github.io/a-fork/"
-    assert named(REPOSITORY + end, "https://github.com/o/n") == (REPOSITORY, pages)
+GITHUB, PAGES = "https://github.com", "https://somebody.github.io/a-fork/"
+OTHERS = "https://token@github.com/a/b.git", "git@github.com:a/b.git", f"{GITHUB}.example/a/b", f"{GITHUB}/a"  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "remote",
+    "remote, url, asked, expected",
     [
-        "https://somebody:secret@github.com/somebody/book",
-        "https://token@github.com/somebody/book.git",
-        "git@github.com:somebody/book.git",
-        "https://github.com.example/somebody/book",
-        "https://github.com/somebody",
-        "https://gitlab.com/somebody/book",
-        "/home/somebody/book",
-        None,
+        *((REPOSITORY + end, f"{GITHUB}/o/n", "", (REPOSITORY, PAGES)) for end in ("", ".git", "/")),
+        *((remote, "", "", ("", "")) for remote in (*OTHERS, "https://gitlab.com/a/b", "/home/a/b", None)),
+        (None, REPOSITORY, "", (REPOSITORY, PAGES)),
+        (None, "https://gitlab.com/o/n", "", ("https://gitlab.com/o/n", "")),
+        (None, REPOSITORY, "https://book.example/", (REPOSITORY, "https://book.example/")),
+        (None, REPOSITORY, "https://books.example/cae", (REPOSITORY, "https://books.example/cae/")),
+        (None, REPOSITORY, " https://b.example:8443/a%20b// ", (REPOSITORY, "https://b.example:8443/a%20b/")),
+        (None, f"{GITHUB}/Somebody/somebody.github.io", "", (f"{GITHUB}/Somebody/somebody.github.io", "https://somebody.github.io/")),
     ],
-)
-def test_of_any_other_remote_nothing_is_shown(named, remote):
-    assert named(remote) == ("", "")
-
-
-def test_without_a_remote_it_is_the_repository_that_is_named(named):
-    assert named(None, REPOSITORY) == (REPOSITORY, "https://somebody.github.io/a-fork/")
-    assert named(None, "https://gitlab.com/o/n") == ("https://gitlab.com/o/n", "")
-
-
-@pytest.mark.parametrize(
-    "url, base",
-    [
-        ("https://book.example/", "https://book.example/"),
-        ("https://books.example/cae", "https://books.example/cae/"),
-        (" https://books.example:8443/a%20b// ", "https://books.example:8443/a%20b/"),
-    ],
-)
-def test_an_address_that_is_given_ends_in_one_slash(named, monkeypatch, url, base):
-    monkeypatch.setenv("BOOK_URL", url)
-    assert named(None, REPOSITORY)[1] == base
-
-
-def test_the_site_of_a_user_lies_at_its_top(named):
-    address = "https://github.com/Somebody/somebody.github.io"
-    assert named(None, address)[1] == "https://somebody.github.io/"
+)  # fmt: skip
+def test_a_remote_of_github_is_what_the_buttons_open_and_of_others_nothing_is_shown(
+    named, monkeypatch, remote, url, asked, expected
+):
+    """What is configured stands in where there is no remote; `BOOK_URL` names the site."""
+    monkeypatch.setenv("BOOK_URL", asked)
+    assert named(remote, url) == expected
 
 
 def test_a_copy_within_another_repository_does_not_take_its_remote(named, tmp_path):
@@ -716,9 +681,7 @@ def test_without_git_nothing_is_shown(extension, monkeypatch):
 
 
 @pytest.mark.parametrize("minor", [4, 5])
-def test_a_notebook_that_is_offered_gets_the_package_where_it_is_missing(
-    extension, monkeypatch, tmp_path, minor
-):
+def test_a_notebook_that_is_offered_gets_the_package_where_it_is_missing(extension, monkeypatch, tmp_path, minor):  # fmt: skip
     path = tmp_path / "_sources" / "page.ipynb"
     path.parent.mkdir()
     cell = {"cell_type": "markdown", "metadata": {}, "source": "# A page"}

@@ -110,9 +110,7 @@ def test_the_code_of_a_key_is_what_the_work_imports(kind):
 
 
 @pytest.mark.parametrize("kind, module", EACH)
-def test_a_constant_in_each_module_that_decides_moves_the_key(
-    kind, module, tiny, change
-):
+def test_a_constant_in_each_module_that_decides_moves_the_key(kind, module, tiny, change):  # fmt: skip
     key = task_key(TASKS[kind], tiny)
     change(module, with_another_constant(SOURCES[module]))
     assert task_key(TASKS[kind], tiny) != key
@@ -131,9 +129,7 @@ def test_a_constant_in_what_is_left_out_moves_no_key(kind, path, name, tiny, cha
 
 
 @kinds
-def test_neither_comments_nor_docstrings_nor_other_modules_move_a_key(
-    kind, tiny, change
-):
+def test_neither_comments_nor_docstrings_nor_other_modules_move_a_key(kind, tiny, change):  # fmt: skip
     key = task_key(TASKS[kind], tiny)
     change("models.py", re.sub(r'"""(?=\w)', '"""Or so: ', SOURCES["models.py"]))
     change("training.py", SOURCES["training.py"].replace("\n\n\n", "\n\n\n# new\n"))
@@ -220,9 +216,7 @@ assert keys.code_digests(Training) == before
     assert process.returncode == 0, err
 
 
-def test_a_change_of_any_module_executes_pages_again_whatever_its_date(
-    tmp_path, monkeypatch
-):
+def test_a_change_of_any_module_executes_pages_again_whatever_its_date(tmp_path, monkeypatch):  # fmt: skip
     """So no number survives that a page computes beside the store: statistics, claims, tables, figures."""
     path = ROOT / "book" / "_ext" / "cae_book.py"
     monkeypatch.syspath_prepend(str(path.parent))

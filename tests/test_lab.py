@@ -208,9 +208,7 @@ def compute(page, name, way, inputs):
 
 class TestNetwork:
     @pytest.mark.parametrize("name", CONFIGS)
-    def test_outputs_equal_those_of_keras_with_the_same_weights(
-        self, page, runs, mnist, name
-    ):
+    def test_outputs_equal_those_of_keras_with_the_same_weights(self, page, runs, mnist, name):  # fmt: skip
         """A latent, which may be large, in shares of itself and one."""
         model, images = rounded(runs[name]), to_float(mnist.x_test[:100])
         size = runs[name].config.latent_dim
@@ -310,9 +308,7 @@ class TestPad:
 class TestDraw:
     ANSWERS = "figure[data-lab='draw'] .cae-lab-picture > canvas:not(.cae-lab-bars)"
 
-    def test_a_test_image_is_seen_as_it_is_and_reconstructed_by_each(
-        self, page, runs, small
-    ):
+    def test_a_test_image_is_seen_as_it_is_and_reconstructed_by_each(self, page, runs, small):  # fmt: skip
         """With the errors of numpy below."""
         page.get_by_label("In the field:").select_option(label="test digit 7")
         seen, *given = shown(page.locator(self.ANSWERS))
@@ -343,9 +339,7 @@ class TestDraw:
 
 
 @pytest.mark.parametrize("key, digit, end", [("Home", "3", 0), ("End", "5", 1)])
-def test_the_ends_of_a_walk_are_the_digits_and_their_reconstructions(
-    page, runs, small, key, digit, end
-):
+def test_the_ends_of_a_walk_are_the_digits_and_their_reconstructions(page, runs, small, key, digit, end):  # fmt: skip
     figure = page.locator("figure[data-lab='interpolate']")
     figure.locator("select").nth(end).select_option(label=digit)
     page.get_by_label("way:").press(key)
@@ -389,9 +383,7 @@ class TestPage:
         assert page.get_by_label("In the field:").input_value() == "0"
         watched.close()
 
-    def test_without_javascript_there_are_a_picture_and_a_sentence(
-        self, browser, address, page
-    ):
+    def test_without_javascript_there_are_a_picture_and_a_sentence(self, browser, address, page):  # fmt: skip
         watched = Watched(browser, address, java_script_enabled=False)
         figures = watched.page.locator("figure.cae-lab").all()
         for figure in figures:

@@ -136,9 +136,7 @@ def test_a_page_opened_in_an_editor_finds_the_package():
 
 
 @pytest.mark.long
-def test_the_package_is_installed_without_the_book_and_keeps_runs_where_it_is_used(
-    tmp_path,
-):
+def test_the_package_is_installed_without_the_book_and_keeps_runs_where_it_is_used(tmp_path):  # fmt: skip
     site, used = tmp_path / "site", tmp_path / "used"
     used.mkdir()
     pip = [

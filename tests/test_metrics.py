@@ -114,9 +114,7 @@ class TestAll:
         assert type(bce_floor(digits[0])) is float
 
     @pytest.mark.parametrize("measure", QUANTITIES)
-    def test_of_many_images_it_is_that_of_all_at_once(
-        self, measure, mnist, monkeypatch
-    ):
+    def test_of_many_images_it_is_that_of_all_at_once(self, measure, mnist, monkeypatch):  # fmt: skip
         """More images than are taken at a time; the last block is smaller, and the only one that is blurred."""
         x = mnist.x_test[:230] / np.float32(255)
         x_hat = 0.9 * x

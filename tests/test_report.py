@@ -59,9 +59,7 @@ def test_a_run_of_other_images_or_other_code_is_not_valid(kept, tiny, monkeypatc
 
 @pytest.mark.parametrize("latest", [0, 1])
 @pytest.mark.parametrize("other_code", [False, True])
-def test_the_latest_measures_of_this_code_stand_beside_a_run(
-    kept, tiny, monkeypatch, latest, other_code
-):
+def test_the_latest_measures_of_this_code_stand_beside_a_run(kept, tiny, monkeypatch, latest, other_code):  # fmt: skip
     """By the time of the file, whatever its name; here two readers, or two versions, have measured it."""
     task = Training(CAEConfig(filters=(2, 3), latent_dim=5), RECIPE, 0)
     of_run = task.result(kept.read(task_key(task, tiny)))

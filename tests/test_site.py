@@ -85,9 +85,7 @@ def test_a_page_is_light(page, name):
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_in_a_browser_a_page_asks_no_other_host_and_has_nothing_to_mend(
-    browser, name, mode
-):
+def test_in_a_browser_a_page_asks_no_other_host_and_has_nothing_to_mend(browser, name, mode):  # fmt: skip
     """Nothing that axe-core finds, and this book could mend."""
     asked, complaints = [], []
     tab = browser.new_page(color_scheme=mode, viewport={"width": 1300, "height": 900})

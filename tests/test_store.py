@@ -98,9 +98,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("fault", [0.0, 0.01, 0.5, 0.9, 0.999, *REWRITTEN, *HOSTILE])
-def test_damage_is_found_told_set_aside_and_done_again(
-    task, tiny, path, tmp_path, monkeypatch, fault
-):
+def test_damage_is_found_told_set_aside_and_done_again(task, tiny, path, tmp_path, monkeypatch, fault):  # fmt: skip
     monkeypatch.chdir(tmp_path)
     damage(path, fault)
     before, size = set(tmp_path.rglob("*")), path.stat().st_size
@@ -174,9 +172,7 @@ class TestWhereItIs:
         assert Store().folder == folder
 
     @pytest.mark.parametrize("where", ["file", "file/runs", "/proc/runs"])
-    def test_one_that_cannot_be_made_is_refused_before_any_work(
-        self, task, tiny, tmp_path, monkeypatch, where
-    ):
+    def test_one_that_cannot_be_made_is_refused_before_any_work(self, task, tiny, tmp_path, monkeypatch, where):  # fmt: skip
         """Root may write everywhere but below `/proc`."""
         (tmp_path / "file").touch()
         monkeypatch.setenv("CAE_RUNS", str(tmp_path / where))
@@ -184,9 +180,7 @@ class TestWhereItIs:
             complete([task], tiny)
         assert begun(tmp_path) == []
 
-    def test_an_entry_appears_under_its_name_when_it_is_whole(
-        self, task, tiny, tmp_path, monkeypatch
-    ):
+    def test_an_entry_appears_under_its_name_when_it_is_whole(self, task, tiny, tmp_path, monkeypatch):  # fmt: skip
         seen, replace_file = [], os.replace
 
         def look(source, target):
@@ -220,9 +214,7 @@ def refuse(*_, **__):
     raise PermissionError(13, "read-only")
 
 
-def test_a_full_disk_keeps_what_is_whole_and_has_nothing_by_halves(
-    tiny, path, tmp_path, monkeypatch
-):
+def test_a_full_disk_keeps_what_is_whole_and_has_nothing_by_halves(tiny, path, tmp_path, monkeypatch):  # fmt: skip
     new = Fake("new", tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(store.np, "savez", fill)
@@ -234,9 +226,7 @@ def test_a_full_disk_keeps_what_is_whole_and_has_nothing_by_halves(
     assert begun(tmp_path) == ["task", "new", "new"]
 
 
-def test_a_read_only_disk_gives_what_it_has_and_refuses_new_work(
-    task, tiny, path, tmp_path, monkeypatch
-):
+def test_a_read_only_disk_gives_what_it_has_and_refuses_new_work(task, tiny, path, tmp_path, monkeypatch):  # fmt: skip
     monkeypatch.setattr(store.filelock.FileLock, "acquire", refuse)
     monkeypatch.setattr(store.os, "replace", refuse)
     complete([task], tiny)

@@ -40,9 +40,7 @@ def same_bits(weights, others):
 
 class TestSameBits:
     @pytest.mark.parametrize("threads", [1, 3])
-    def test_whatever_the_threads_and_the_random_numbers_drawn_before(
-        self, run, tiny, threads
-    ):
+    def test_whatever_the_threads_and_the_random_numbers_drawn_before(self, run, tiny, threads):  # fmt: skip
         before = torch.get_num_threads()
         try:
             torch.set_num_threads(threads)
@@ -79,9 +77,7 @@ class TestWhatIsLookedAt:
         assert same_bits(train(CONFIG, RECIPE, 0, guarded).weights, run.weights)
 
     @pytest.mark.parametrize("first, same", [(RECIPE.images, True), (RECIPE.images - 1, False)])  # fmt: skip
-    def test_the_first_images_decide_the_weights_and_no_validation_image(
-        self, run, tiny, first, same
-    ):
+    def test_the_first_images_decide_the_weights_and_no_validation_image(self, run, tiny, first, same):  # fmt: skip
         x_train = np.concatenate([tiny.x_train[:first], 255 - tiny.x_train[first:]])
         data = replace(tiny, x_train=x_train, x_val=255 - tiny.x_val)
         other = train(CONFIG, RECIPE, 0, data)

@@ -246,9 +246,7 @@ def test_steps_are_told_while_a_task_is_under_way(where, tiny, tmp_path):
     assert gone(pids(tmp_path), 30)
 
 
-def test_where_ctrl_c_cannot_be_held_back_tasks_are_done(
-    forked, tiny, tmp_path, monkeypatch
-):
+def test_where_ctrl_c_cannot_be_held_back_tasks_are_done(forked, tiny, tmp_path, monkeypatch):  # fmt: skip
     """As on Windows."""
     monkeypatch.delattr("signal.pthread_sigmask")
     tasks = [Fake(name, tmp_path) for name in ("one", "two")]
@@ -265,9 +263,7 @@ class TestAWorkerDies:
         assert begun(tmp_path).count("sibling") <= (3 if where == "here" else 1)
         assert gone(pids(tmp_path), 30)
 
-    def test_three_times_is_an_error_that_keeps_what_is_finished(
-        self, where, tiny, tmp_path
-    ):
+    def test_three_times_is_an_error_that_keeps_what_is_finished(self, where, tiny, tmp_path):  # fmt: skip
         dying = Fake("dying", tmp_path, deaths=99, after=1)
         other, late = Fake("other", tmp_path), Fake("late", tmp_path, after=9)
         told = {"here": "died 3 times.*CAE_WORKERS=1", "ray": "3 attempts"}[where]
@@ -281,9 +277,7 @@ class TestAWorkerDies:
         complete([other], tiny)
         assert begun(tmp_path).count("other") == 1
 
-    def test_deaths_are_counted_anew_when_a_task_is_finished(
-        self, forked, tiny, tmp_path
-    ):
+    def test_deaths_are_counted_anew_when_a_task_is_finished(self, forked, tiny, tmp_path):  # fmt: skip
         tasks = [Fake(name, tmp_path, deaths=2) for name in ("one", "two")]
         tasks[1] = Fake("two", tmp_path, deaths=2, after=1)
         assert names(complete(tasks, tiny)) == ["one", "two"]
@@ -321,9 +315,7 @@ class TestATaskFails:
         assert kept(tmp_path) == 1
         assert all(unlocked(task, tiny) for task in (first, faulty, late))
 
-    def test_what_is_finished_in_the_same_moment_is_kept(
-        self, forked, tiny, tmp_path, monkeypatch
-    ):
+    def test_what_is_finished_in_the_same_moment_is_kept(self, forked, tiny, tmp_path, monkeypatch):  # fmt: skip
         wait = workers.wait
         monkeypatch.setattr(workers, "wait", lambda futures, *_: wait(futures))
         several = [Fake("faulty", tmp_path, fails=True), Fake("good", tmp_path)]
@@ -331,9 +323,7 @@ class TestATaskFails:
             complete(several, tiny)
         assert kept(tmp_path) == 1
 
-    def test_a_worker_of_other_code_does_nothing(
-        self, forked, tiny, tmp_path, monkeypatch
-    ):
+    def test_a_worker_of_other_code_does_nothing(self, forked, tiny, tmp_path, monkeypatch):  # fmt: skip
         """Here each process has its own."""
         monkeypatch.setattr(workers, "code_digests", lambda task: os.getpid())
         with pytest.raises(RuntimeError, match="cae_keras was changed after this"):
@@ -359,9 +349,7 @@ class TestTheCallerIsStopped:
         assert gone(pids(tmp_path), 60)
         assert kept(tmp_path) == 1
 
-    def test_ctrl_c_while_workers_are_still_importing(
-        self, begin, tmp_path, monkeypatch
-    ):
+    def test_ctrl_c_while_workers_are_still_importing(self, begin, tmp_path, monkeypatch):  # fmt: skip
         monkeypatch.setenv("CAE_WORKERS", "2")
         process = begin("as they are")
         until(lambda: len(self.starting(process.pid)) == 2)
@@ -449,9 +437,7 @@ class TestHowManyAndWhere:
         complete([Fake("first", tmp_path), Fake("second", tmp_path)], tiny)
         assert (pids(tmp_path) == {os.getpid()}) == here
 
-    def test_where_no_process_can_start_tasks_are_done_here_and_it_is_said(
-        self, tiny, tmp_path, monkeypatch
-    ):
+    def test_where_no_process_can_start_tasks_are_done_here_and_it_is_said(self, tiny, tmp_path, monkeypatch):  # fmt: skip
         """As where `/dev/shm` is read-only, and the system gives no semaphore."""
 
         def refuse(*_, **__):
@@ -467,9 +453,7 @@ class TestHowManyAndWhere:
 
 
 class TestRayIsNotThere:
-    def test_without_ray_the_error_tells_how_to_install_it(
-        self, tiny, tmp_path, monkeypatch
-    ):
+    def test_without_ray_the_error_tells_how_to_install_it(self, tiny, tmp_path, monkeypatch):  # fmt: skip
         monkeypatch.setenv("CAE_BACKEND", "ray")
         monkeypatch.setitem(sys.modules, "ray", None)
         monkeypatch.delitem(sys.modules, "cae_keras.study.ray", raising=False)
@@ -509,9 +493,7 @@ class Meets(Fake):
 
 @pytest.mark.usefixtures("on_ray")
 class TestRay:
-    def test_nodes_work_at_the_same_time_with_the_code_of_the_caller(
-        self, tiny, tmp_path
-    ):
+    def test_nodes_work_at_the_same_time_with_the_code_of_the_caller(self, tiny, tmp_path):  # fmt: skip
         entries = complete([Meets("a", tmp_path), Meets("b", tmp_path)], tiny)
         assert len({entry.values["node"] for entry in entries}) == 2
         here = Path(cae_keras.__file__).parent
@@ -532,9 +514,7 @@ class TestRay:
         assert f" has numpy=={np.__version__}: " in message
         assert begun(tmp_path) == []
 
-    def test_a_node_that_lacks_a_package_is_said_in_one_line(
-        self, tiny, tmp_path, monkeypatch
-    ):
+    def test_a_node_that_lacks_a_package_is_said_in_one_line(self, tiny, tmp_path, monkeypatch):  # fmt: skip
         """Here it lacks this one, which was not sent; nor is it found where the caller has it."""
         monkeypatch.setattr("cae_keras.study.ray.SHIPPED", ["/*", "!/."])
         with pytest.raises(RuntimeError, match="No module named 'cae_keras'") as error:
