@@ -74,23 +74,25 @@ from cae_keras.models import (
     kernel_size,
 )
 from cae_keras.optimisers import orthogonalise
+from cae_keras.study.budgets import budget_table, recipe_for
 from cae_keras.study.provenance import provenance
 from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
 from cae_keras.training import OneCycle
 
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
-    "build_autoencoder", "build_decoder", "build_encoder", "CAEConfig", "change",
-    "choose", "cost", "dead_units", "differences", "digit_steps", "dominators",
-    "effects", "excess_bce", "EXPERIMENTS", "first_of_each_class", "first_study",
-    "fit_pca", "fold_batch_norm", "get_preset", "interval", "is_trained", "judge",
-    "judge_claims", "kernel_size", "latency", "load_digit", "load_idx",
-    "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
-    "measure", "medians", "meets_quality_floor", "missed_by", "mse", "OneCycle",
-    "orthogonalise", "pca_errors", "PERCENT", "predicted_changes", "provenance",
-    "quality", "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES",
-    "receptive_field", "Recipe", "reconstruct_among", "relative_change", "RULE",
-    "run", "save_int8", "save_keras", "save_onnx", "saved_bytes", "sharpness",
-    "smallest_detectable", "summary", "Table", "TIMES", "to_float", "tried_recipes",
-    "turned", "whether_it_adds_up",
+    "budget_table", "build_autoencoder", "build_decoder", "build_encoder",
+    "CAEConfig", "change", "choose", "cost", "dead_units", "differences",
+    "digit_steps", "dominators", "effects", "excess_bce", "EXPERIMENTS",
+    "first_of_each_class", "first_study", "fit_pca", "fold_batch_norm",
+    "get_preset", "interval", "is_trained", "judge", "judge_claims", "kernel_size",
+    "latency", "load_digit", "load_idx", "load_mnist", "load_onnx",
+    "load_or_train_reader", "machine", "mean_image", "measure", "medians",
+    "meets_quality_floor", "missed_by", "mse", "OneCycle", "orthogonalise",
+    "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
+    "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES",
+    "receptive_field", "Recipe", "recipe_for", "reconstruct_among",
+    "relative_change", "RULE", "run", "save_int8", "save_keras", "save_onnx",
+    "saved_bytes", "sharpness", "smallest_detectable", "summary", "Table", "TIMES",
+    "to_float", "tried_recipes", "turned", "whether_it_adds_up",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import yaml
 
 import cae_keras
 from cae_keras import bench
+from cae_keras.study.budgets import budgets
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "book" / "_ext"))
@@ -112,6 +113,17 @@ def prose(path):
     text = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.M | re.S)
     text = re.sub(r"\$\$.*?\$\$", "", text, flags=re.S)
     return re.sub(r"\{[\w:]+\}`[^`]*`|`[^`]*`|\$[^$]*\$|\]\([^)]*\)", "", text)
+
+
+def test_what_pages_train_beside_the_study_stands_in_one_place():
+    """No page makes a recipe of its own, but for those who teach, who train nothing here."""
+    texts = {page.stem: page.read_text("utf-8") for page in PAGES}
+    own = {name for name, text in texts.items() if re.search(r"recipe=(cae\.)?Recipe\(|= cae\.Recipe\(|replace\(\w*\.?recipe", text)}  # fmt: skip
+    assert own <= {"teachers", "experiment_3_batch_norm"}
+    for name, budget in budgets().items():
+        asked = re.findall(r"recipe_for\(f?\"(.*?)\"\)", texts[budget.page])
+        by_itself = name in ("reader", "besides")  # by the recipe of the build
+        assert by_itself or any(re.fullmatch(re.sub("{.*}", ".*", each), name) for each in asked)  # fmt: skip
 
 
 @chapters

@@ -1,0 +1,68 @@
+"""What pages train beside the study, in one place: page, what, by which recipe."""
+
+from dataclasses import dataclass, replace
+
+from cae_keras.compare.tables import Table
+from cae_keras.config import Preset, Recipe, get_preset, one_of
+from cae_keras.experiments import EXPERIMENTS, configurations
+from cae_keras.measurements.reader import reader_recipe
+
+
+@dataclass(frozen=True)
+class Budget:
+    """So many runs, each by one recipe, which a page trains."""
+
+    page: str
+    what: str
+    runs: int
+    recipe: Recipe
+
+
+def budgets(preset: Preset | None = None) -> dict[str, Budget]:
+    """Returns all budgets by name; without a preset, those of this build."""
+    preset = preset or get_preset()
+    recipe, seeds = preset.recipe, len(preset.seeds)
+    adam = replace(recipe, optimizer="adam", peak_learning_rate=1.2e-2)
+    shorter = replace(recipe, epochs=recipe.epochs // 2)
+    small = Recipe(images=3_000, epochs=2, batch_size=32)  # of exercises: seconds
+    longer, rates = replace(small, epochs=4), replace(small, images=5_000)
+    one, two, three, four, five = (
+        f"experiment_{i}_{factor}"
+        for i, factor in enumerate((*EXPERIMENTS,)[1:6], start=1)
+    )
+    return {
+        "reader": Budget("index", "the machine reader", 1, reader_recipe(recipe)),
+        "adam": Budget("baseline", "the baseline with Adam", 1, adam),
+        "elsewhere": Budget(one, "exercise: filters elsewhere", 2, small),
+        "two epochs": Budget(two, "exercise: 2 and 8 latents", 2, small),
+        "four epochs": Budget(two, "exercise: 2 latents, longer", 1, longer),
+        "rates": Budget(three, "four peak learning rates", 8, rates),
+        "slopes": Budget(four, "exercise: slopes", 4, small),
+        "squeeze": Budget(five, "exercise: 256 filters", 3, small),
+        "shorter": Budget("takeaways", "a shorter schedule", seeds, shorter),
+        "besides": Budget("tradeoff", "two more networks", 2 * seeds, recipe),
+    }
+
+
+def recipe_for(name: str) -> Recipe:
+    """Returns the recipe of one of the `budgets` of this build.
+
+    Example:
+        >>> recipe_for("slopes").steps
+        188
+    """
+    known = budgets()
+    return known[one_of("name", name, known)].recipe
+
+
+def budget_table() -> Table:
+    """Returns the budgets of this build, a row each, with steps beside the study's."""
+    preset = get_preset()
+    study = len(configurations(*EXPERIMENTS)) * len(preset.seeds) * preset.recipe.steps
+    rows = [
+        [each.page, each.what, each.runs, steps, 100 * each.runs * steps / study]
+        for each in budgets(preset).values()
+        for steps in [each.recipe.steps]
+    ]
+    headers = ["page", "what it trains", "runs", "steps of each", "% of the study"]
+    return Table(rows, headers, ("", "", "", ",", ".1f"))
