@@ -124,9 +124,9 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.smallest_detectable(1.0, 3, power=0.01), "power=0.01", "in (0.05, 1)"),
     (lambda: roughness([1.0, 2.0], 0.0), "shape (2,)", "at least 3"),
     (lambda: roughness([1.0, 2.0, NAN], 0.0), "losses has nan", "must be finite"),
-    (lambda: last_gain([2.0, 1.00000001], 1.00000002), "has 1.00000001", "1.00000002"),
-    (lambda: last_gain([1.0], 0.0), "shape (1,)", "at least 2"),
-    (lambda: last_gain([1.0, 2.0], 3.0), "losses has 1", "above the floor, 3"),
+    (lambda: last_gain([2.0, 1.00000001], 1.00000002, [1, 2]), "has 1.00000001", "1.00000002"),
+    (lambda: last_gain([1.0], 0.0, [1, 2]), "shape (1,)", "at least 2"),
+    (lambda: last_gain([1.0, 2.0], 3.0, [1, 2]), "losses has 1", "above the floor, 3"),
     # results, tables, verdicts
     (lambda: cae.change(RESULTS, "mes", "wide"), "measure='mes'", "have 'mse'"),
     (lambda: cae.change(RESULTS, "mse", "wid"), "configuration='wid'", "'baseline', 'wide'"),
