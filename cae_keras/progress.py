@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from tqdm import tqdm
 
 FORMAT = "{desc} |{bar:12}| {percentage:3.0f} %, {remaining} left{postfix}"
+COUNT = " [{n}/{total} in {elapsed_s:.1f} s]"  # for what reads the file of a build
 _relay = contextvars.ContextVar("relay", default=None)
 
 
@@ -18,8 +19,8 @@ def progress_bar(total: int, label: str):
     """Yields a progress bar (`tqdm`) with an estimate of what is left.
 
     What a page prints ends up in the page, so a build names a file in `CAE_PROGRESS`,
-    and shows what is written there in its own terminal. Without that, the bar goes to
-    stderr if somebody is watching: a terminal, or a notebook.
+    and reads there how far the work is. Without that, the bar goes to stderr if
+    somebody is watching: a terminal, or a notebook.
     """
     if _relay.get() is not None:
         yield _relay.get()
@@ -27,13 +28,14 @@ def progress_bar(total: int, label: str):
     path = os.environ.get("CAE_PROGRESS")
     watched = bool(path) or sys.stderr.isatty() or "ipykernel" in sys.modules
     with contextlib.ExitStack() as stack:
-        stream = sys.stderr
+        stream, form = sys.stderr, FORMAT
         if path:
+            form += COUNT
             stream = stack.enter_context(open(path, "a", encoding="utf-8"))
         yield stack.enter_context(
             tqdm(
                 total=total, desc=label, file=stream, disable=not watched,
-                bar_format=FORMAT, mininterval=0.5,
+                bar_format=form, mininterval=0.5,
             )
         )  # fmt: skip
 

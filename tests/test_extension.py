@@ -169,10 +169,11 @@ def test_the_life_of_a_page(small_book):
     done, text = built(1, *STRICT)
     assert "quick build" in text
     assert 'alt="an empty figure, quick"' in text
-    assert "counting to three |" in done.stderr
+    assert "the book: 0 of 1 pages | now index" in done.stderr
+    assert re.search(r"page by page:\n +\d+ s  index\n +\d+ s  all,", done.said)
     assert "counting to three" not in re.sub(r"<span.*?</span>", "", text)
 
-    built(1)  # nothing has changed
+    assert "page by page" not in built(1)[0].said  # nothing has changed
     style = small_book / "cae_keras" / "figures" / "style.py"
     style.write_text(style.read_text() + "\n# changed\n")
     os.utime(style, (1e9, 1e9))  # a date of long ago
@@ -515,6 +516,16 @@ def extension(monkeypatch):
         return module
 
     return load
+
+
+def test_what_is_left_is_that_of_all_pages_at_the_pace_so_far(extension, tmp_path):
+    """By hand: 2 × (510 of the study + 20 + 200 side by side + 70) after 1,000 seconds; 2 = 1,020 / 510."""
+    book = extension("minutes").Minutes(tmp_path, "index")
+    book.table = {"study": 2_000, "index": 20, "b": 60, "c": 60, "d": 200, "e": 70}
+    book.plan([(["index"], 1), (["b", "c", "d"], 2), (["e"], 1)])
+    book.begun = book.begins["index"] = time.monotonic() - 1_000
+    book.bars.write_text("30 × training, 2 at a time |#| 49 %, 09:00 left [490/1000 in 1000.0 s]", "utf-8")  # fmt: skip
+    assert book.line() == "the book: 0 of 5 pages | 38 %, about 27 min left | now index"
 
 
 MODULE = '''\

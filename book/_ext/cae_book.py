@@ -3,9 +3,9 @@
 It lets a page's kernel import the package, executes pages again when the package or the
 preset has changed, several at a time where there are several cores (`side_by_side`),
 shows the package's code (`source`), lets launch buttons open the right repository
-(`addresses`), shows the progress of a kernel in the terminal, copies alternative texts
-from figures, puts a banner on quick builds, keeps what pages have come to (`kept`), and
-cleans up after a build that was cut off in writing.
+(`addresses`), says how far a build is and where its minutes went (`minutes`), copies
+alternative texts from figures, puts a banner on quick builds, keeps what pages have
+come to (`kept`), and cleans up after a build that was cut off in writing.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
 `_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
@@ -17,12 +17,12 @@ import os
 import re
 import shutil
 import sys
-import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import addresses
 import filelock
+import minutes
 import side_by_side
 import source
 from myst_nb.core.render import NbElementRenderer
@@ -125,15 +125,15 @@ def choose_preset(app, config):
 
 
 def prepare_kernels(app):
-    """Gives kernels the package, and a file for their progress, shown here."""
+    """Gives kernels the package, and the index a file for its progress."""
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or the debugger warns
     for name in ("CAE_RUNS", "TFDS_DATA_DIR"):  # a kernel's folder is another one
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
-    app.cae_progress = Progress(Path(app.outdir).parent / ".progress")
-    os.environ["CAE_PROGRESS"] = str(app.cae_progress.path)
+    app.cae_minutes = minutes.Minutes(Path(app.outdir).parent, app.config.root_doc)
+    os.environ["CAE_PROGRESS"] = str(app.cae_minutes.bars)
 
 
 def find_changed(app, env, added, changed, removed):
@@ -203,8 +203,8 @@ def leave_out_thebe(app, pagename, templatename, context, doctree):
 
 def finish(app, exception):
     try:
-        if hasattr(app, "cae_progress"):
-            app.cae_progress.stop()
+        if hasattr(app, "cae_minutes"):
+            app.cae_minutes.stop(failed=exception is not None)
         if exception is None:
             app.cae_marker.unlink(missing_ok=True)
             if changed := find_changed(app, app.env, set(), set(), set()):
@@ -226,41 +226,3 @@ def copy_alt_texts():
         return images
 
     NbElementRenderer.render_image = render_with_alt
-
-
-class Progress:
-    """Shows what kernels write into a file: live in a terminal, at times in a log."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.path.write_text("")
-        self.terminal = sys.stderr.isatty()
-        self.interval = 0.5 if self.terminal else 30.0
-        self.position, self.done = 0, threading.Event()
-        self.thread = threading.Thread(target=self.watch, daemon=True)
-        self.thread.start()
-
-    def watch(self):
-        while not self.done.wait(self.interval):
-            self.show()
-
-    def show(self):
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            file.seek(self.position)
-            text = file.read()
-            self.position = file.tell()
-        if self.terminal:
-            width = shutil.get_terminal_size().columns - 1  # a wrapped bar stays behind
-            text = re.sub(rf"([^\r\n]{{{width}}})[^\r\n]+", r"\1", text)
-        else:
-            text = "".join(f"{line}\n" for line in re.findall(r"[^\r\n]+", text)[-1:])
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-    def stop(self):
-        if self.done.is_set():  # a build whose end fails ends twice
-            return
-        self.done.set()
-        self.thread.join()
-        self.show()
-        self.path.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import threading
-import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -54,6 +53,7 @@ def begin(app, env, docnames):
         ([n for n in notebooks if n != env.config.root_doc and not last[n]], _cores()),
         ([name for name in notebooks if last[name]], 1),
     ]
+    app.cae_minutes.plan(groups)
     work = _Work(env, notebooks, groups)
     app.connect("build-finished", lambda *_: work.stop())
 
@@ -106,6 +106,7 @@ class _Work:
 
     def __init__(self, env, notebooks: dict, groups: list[tuple[list[str], int]]):
         self.env, self.notebooks = env, notebooks
+        self.minutes = env.app.cae_minutes
         self.results = {name: Future() for name in notebooks}
         self.loop = asyncio.SelectorEventLoop()
         self.all = self.loop.create_task(self._all(groups))
@@ -138,15 +139,17 @@ class _Work:
         notebook, path = self.notebooks[name], Path(self.env.doc2path(name))
         # kernels with all threads each would be in each other's way
         env = os.environ | ({"OMP_NUM_THREADS": "1"} if beside else {})
+        if name != self.env.config.root_doc:  # whose bars tell how far the study is
+            env["CAE_PROGRESS"] = os.devnull
         where = {"metadata": {"path": str(path.parent)}}
         async with places:
-            begun = time.perf_counter()
+            self.minutes.begin(name)
             try:
                 client = NotebookClient(
                     notebook, timeout=TIMEOUT, resources=where, extra_arguments=QUIET
                 )
                 await client.async_execute(env=env)
-                seconds = time.perf_counter() - begun
+                seconds = self.minutes.end(name)
                 result = ExecutionResult(notebook, str(path.parent), seconds)
                 kept.save(self.env, name, result)
             except Exception as error:
