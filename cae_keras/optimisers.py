@@ -111,7 +111,8 @@ def orthogonalise(matrices):
     """Returns about U Vᵀ of each matrix U Σ Vᵀ, by Newton and Schulz's iteration.
 
     Each of the five rounds takes every singular value s, at most 1 at first, to
-    3.4445 s − 4.775 s³ + 2.0315 s⁵: all but the smallest end between 0.7 and 1.2.
+    3.4445 s − 4.775 s³ + 2.0315 s⁵: all but the smallest end between 0.7 and 1.2. What
+    the rounds multiply X by is computed from X Xᵀ alone, which is smaller than X.
 
     References:
         Jordan et al., Muon (2024), https://kellerjordan.github.io/posts/muon/
@@ -122,8 +123,11 @@ def orthogonalise(matrices):
         tensor([[0.7000, 1.0000]])
     """
     x = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
+    square = x @ x.mT
+    factor = torch.eye(square.shape[-1]).to(x).expand_as(square)
     for _ in range(5):
-        square = x @ x.mT
-        square = torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315)
-        x = torch.baddbmm(x, square, x, beta=3.4445)
-    return x
+        part = torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315)
+        factor = torch.baddbmm(factor, part, factor, beta=3.4445)
+        square = torch.baddbmm(square, part, square, beta=3.4445)  # from one side
+        square = torch.baddbmm(square, square, part, beta=3.4445)  # and from the other
+    return factor @ x
