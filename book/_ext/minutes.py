@@ -97,7 +97,8 @@ class Minutes:
             left = seconds_left([(study, 1), *groups])
             so_far = time.monotonic() - self.begun
             told += f" | {100 * so_far / (so_far + left):.0f} %"
-            told += f", about {max(left / 60, 1):.0f} min left"
+            about = f"about {left / 60:.0f} min" if left > 60 else "less than 1 min"
+            told += f", {about} left"
         return f"{told} | now {' and '.join(now)}"
 
     def _study(self) -> list[Part]:
