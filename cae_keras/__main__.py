@@ -137,7 +137,7 @@ def _draw_card(mnist):
 
 
 def _bench(asked) -> int:
-    """Prints a benchmark; returns 1 if the machine was too noisy for a result."""
+    """Prints a benchmark; returns 1 if the machine was too noisy for a ratio."""
     load_mnist()  # so that it is prepared, or refused, before anything starts
     found = time_to_quality() if asked.quality else measure_speed()
     text = quality_text if asked.quality else speed_text

@@ -16,6 +16,7 @@ from cae_keras.bench import contenders, networks, speed
 from cae_keras.bench.networks import stock_autoencoder, torch_autoencoder
 from cae_keras.fast import binary_crossentropy
 from cae_keras.measurements.cost import cost
+from cae_keras.optimisers import FusedAdam, FusedMuon
 
 
 class Enough(Exception):
@@ -85,35 +86,30 @@ class TestLimit:
 
 
 class TestContenders:
-    @pytest.mark.parametrize("memory_format", contenders.FORMATS)
-    @pytest.mark.parametrize("name", ["tutorial_torch", "careful_torch"])
-    def test_the_loops_in_pytorch_learn(self, name, memory_format, digits, monkeypatch):
-        torch.manual_seed(0)
-        network = torch_autoencoder()
-        monkeypatch.setattr(contenders, "torch_autoencoder", lambda: network)
+    @pytest.mark.parametrize(
+        "name, kind, builder, memory_format",
+        [
+            ("stock_keras", keras.optimizers.Adam, "bench.contenders.stock_autoencoder", None),
+            ("tutorial_torch", torch.optim.Adam, "bench.contenders.torch_autoencoder", None),
+            *(("careful_torch", torch.optim.Adam, "bench.contenders.torch_autoencoder", one) for one in contenders.FORMATS),
+            ("one_worker", FusedAdam, "training.build_autoencoder", None),
+            ("book_recipe", FusedMuon, "training.build_autoencoder", None),
+        ],
+    )  # fmt: skip
+    def test_each_learns_by_its_optimiser(self, name, kind, builder, memory_format, digits, monkeypatch):  # fmt: skip
+        keras.utils.set_random_seed(0)
+        kinds, make, builder = [], kind.__init__, f"cae_keras.{builder}"
+        monkeypatch.setattr(kind, "__init__", lambda self, *args, **more: kinds.append(type(self).__name__) or make(self, *args, **more))  # fmt: skip
+        networks, build = [], resolve_name(builder)
+        monkeypatch.setattr(builder, lambda *args: networks.append(build(*args)) or networks[-1])  # fmt: skip
         monkeypatch.setattr(contenders, "faster_format", lambda x: memory_format)
         with pytest.raises(Enough):
-            getattr(contenders, name)(digits, only(40))
-        x = to_float(digits.x_train)
-        with torch.no_grad():
-            found = network(torch.from_numpy(x).movedim(-1, 1)).sigmoid()
-        assert bce(x, found.movedim(1, -1).numpy()) < 0.35  # 0.69 at first
-
-    @pytest.mark.parametrize(
-        "name, builder",
-        [
-            ("stock_keras", "cae_keras.bench.contenders.stock_autoencoder"),
-            ("project", "cae_keras.training.build_autoencoder"),
-        ],
-    )
-    def test_so_do_those_in_keras(self, name, builder, digits, monkeypatch):
-        keras.utils.set_random_seed(0)
-        networks, build = [], resolve_name(builder)
-        monkeypatch.setattr(builder, lambda *given: networks.append(build(*given)) or networks[-1])  # fmt: skip
-        with pytest.raises(Enough):
-            getattr(contenders, name)(digits, only(40))
-        x = to_float(digits.x_train)
-        assert bce(x, networks[0].predict(x, verbose=0)) < 0.35
+            contenders.CONTENDERS[name](digits, only(40))
+        assert kinds == [kind.__name__]
+        x, (network,) = to_float(digits.x_train), networks
+        images, plain = torch.from_numpy(x), kind is torch.optim.Adam
+        found = network(images.movedim(-1, 1)).sigmoid().movedim(1, -1) if plain else network(images)  # fmt: skip
+        assert bce(x, found.numpy(force=True)) < 0.35  # 0.69 at first
 
     def test_one_thread_is_one_thread(self, digits):
         seen, before = [], torch.get_num_threads()

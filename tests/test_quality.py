@@ -24,9 +24,7 @@ pytestmark = pytest.mark.skipif(not BUILT, reason="CAE_BUILT is not set: build t
 
 def test_the_baseline_is_as_good_as_it_should_be(pca, monkeypatch):
     monkeypatch.setenv("CAE_PRESET", BUILT)
-    monkeypatch.delenv("CAE_RUNS")
-    if RUNS:
-        monkeypatch.setenv("CAE_RUNS", RUNS)
+    monkeypatch.setenv("CAE_RUNS", RUNS or "")
     data = cae.load_mnist()
     x = cae.to_float(data.x_test)
     (runs,) = cae.run({"baseline": cae.CAEConfig()}, data=data).values()

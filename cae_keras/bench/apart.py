@@ -36,7 +36,7 @@ class Apart:
         with contextlib.suppress(OSError):  # if it is dead, `hear` says so
             os.write(self.process.stdin.fileno(), b"\n")
 
-    def hear(self, seconds: float = 120):
+    def hear(self, seconds: float = 300):
         """Returns what it says next; it is killed if that takes so many seconds."""
         timer = threading.Timer(seconds, self.process.kill)
         timer.daemon = True  # whoever stops us need not wait for it

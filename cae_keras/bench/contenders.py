@@ -1,10 +1,11 @@
 """Five ways to train the baseline on MNIST, each without end and in batches of 64.
 
-What is the same for all: the network, the images, the size of a batch, float32, no
-validation (this project's path validates on one image, as it must on some), a process
-of its own, torch's default threads unless a contender sets one, and memory that the C
-library keeps, or a loop that has never freed a large block would fetch its memory anew
-in each step. None compiles. Only this project has a schedule for the learning rate.
+What is the same for all: the network, the images, the size of a batch, float32, Adam,
+no validation (this project's path validates on one image, as it must on some), a
+process of its own, torch's default threads unless a contender sets one, and memory that
+the C library keeps, or a loop that has never freed a large block would fetch its memory
+anew in each step. None compiles. Only this project has a schedule for the learning
+rate. Beside them stands this project with the book's own optimiser.
 
 Each takes the data and calls `step()` after each step of the optimiser.
 """
@@ -14,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import keras
@@ -31,7 +33,9 @@ from cae_keras.images import to_float
 from cae_keras.progress import relayed
 from cae_keras.training import keep_memory, pinned, train
 
-BATCH = Recipe().batch_size
+BOOK = Recipe()
+ADAM = replace(BOOK, optimizer="adam", peak_learning_rate=4e-3)
+BATCH = BOOK.batch_size
 RATE = 1e-3  # Adam's learning rate in Keras and PyTorch, where nobody sets another
 EPOCHS = 1_000  # longer than any window
 FORMATS = (torch.contiguous_format, torch.channels_last)
@@ -130,14 +134,11 @@ def faster_format(x: np.ndarray) -> torch.memory_format:
     return min(FORMATS, key=lambda one: statistics.median(seconds[one]))
 
 
-def project(data: Mnist, step: Step):
+def project(data: Mnist, step: Step, recipe: Recipe = ADAM):
     """(d), and (e) side by side: `train`, by a recipe without warm-up and end."""
-    recipe = Recipe(
-        images=len(data.x_train), epochs=EPOCHS, peak_learning_rate=4e-3, warmup=0,
-        optimizer="adam",
-    )  # fmt: skip
+    endless = replace(recipe, images=len(data.x_train), epochs=EPOCHS, warmup=0)
     with relayed(step):
-        train(CAEConfig(), recipe, 0, data)
+        train(CAEConfig(), endless, 0, data)
 
 
 CONTENDERS = {
@@ -146,8 +147,10 @@ CONTENDERS = {
     "careful_torch": careful_torch,
     "careful_torch_one_thread": pinned()(careful_torch),  # beside which (d) is put
     "one_worker": project,
-    "all_workers": project,  # one a core
+    "all_workers": project,
+    "book_recipe": partial(project, recipe=BOOK),
 }
+SIDE_BY_SIDE = ("all_workers", "book_recipe")  # of these there is one a core
 
 
 def turn(name: str, warm_up: float, seconds: float):

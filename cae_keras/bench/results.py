@@ -1,59 +1,92 @@
-"""From rates by rounds to medians and ratios, or to why there are none."""
+"""From rates by rounds to medians, ratios and intervals, or to why there is none."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-ERROR = 0.08  # of a median; a contender whose median is less certain is no result
-SHARE = 0.90  # nor is one that had less of its processors' time
-ONE_THREADED = ("careful_torch_one_thread", "one_worker", "all_workers")
-HAD = "it had its processors for {:.0f} % of the time, at least {:.0f} % are needed"
-IS = "the standard error of its median is {:.0f} %, at most {:.0f} % are allowed"
+import numpy as np
+
+CERTAIN = 0.05  # of a ratio: there are rounds until the watched intervals reach less
+ALLOWED = 0.15  # of a ratio: one whose interval reaches further is not given
+WATCHED = ("e/a", "e/c")
+ONE_THREADED = (
+    "careful_torch_one_thread", "one_worker", "all_workers", "book_recipe",
+)  # fmt: skip
+REFUSED = (
+    "its interval reaches {:.0f} % from the median, at most {:.0f} % are allowed; "
+    "measure again while less else is running"
+)
 RATIOS = {
     "e/a": ("all_workers", "stock_keras"),
     "e/b": ("all_workers", "tutorial_torch"),
     "e/c": ("all_workers", "careful_torch"),
     "d/c": ("one_worker", "careful_torch_one_thread"),
     "e/limit": ("all_workers", "limit_images_per_s"),
+    "book/e": ("book_recipe", "all_workers"),
 }
+Rates = Mapping[str, Sequence[float]]  # by names, one a round
 
 
-def sum_up(
-    rates: Mapping[str, Sequence[float]],
-    shares: Mapping[str, Sequence[float]],
-    flops: float,
-) -> dict:
+def sum_up(rates: Rates, shares: Rates, flops: float) -> dict:
     """Sums up rates, and shares of a processor, that were measured in rounds.
 
     What slows the machine in a round slows all contenders of that round; so a ratio is
-    taken in each round, and the median of them is the result. There is none if a median
-    is too uncertain, or a contender had too little of its processors.
+    taken in each round, and the median of them is the result. It is None, and `noisy`
+    says why, if its interval is too wide.
     """
     limits = [1e9 * gflops / flops for gflops in rates["gemm_gflops"]]
     rates = {**rates, "limit_images_per_s": limits}
-    errors = {name: standard_error(values) for name, values in rates.items()}
-    had = {name: statistics.median(shares[name]) for name in ONE_THREADED}
+    by_round = {ratio: in_rounds(rates, ratio) for ratio in RATIOS}
     noisy = {
-        **{name: _say(HAD, x, SHARE) for name, x in had.items() if not x >= SHARE},
-        **{name: _say(IS, x, ERROR) for name, x in errors.items() if not x <= ERROR},
+        ratio: REFUSED.format(100 * reach(values), 100 * ALLOWED)
+        for ratio, values in by_round.items()
+        if not reach(values) <= ALLOWED
     }
     return {
         **{name: statistics.median(values) for name, values in rates.items()},
         "flops_per_image": flops,
-        "ratios": None if noisy else {
-            ratio: statistics.median(map(lambda a, b: a / b, rates[one], rates[other]))
-            for ratio, (one, other) in RATIOS.items()
+        "ratios": {
+            ratio: None if ratio in noisy else statistics.median(values)
+            for ratio, values in by_round.items()
         },
+        "intervals": {ratio: interval(values) for ratio, values in by_round.items()},
         "noisy": noisy,
         "spread": {name: spread(values) for name, values in rates.items()},
-        "standard_error": errors,
-        "cpu_share": had,
+        "standard_error": {name: standard_error(x) for name, x in rates.items()},
+        "cpu_share": {name: statistics.median(shares[name]) for name in ONE_THREADED},
         "rounds": len(limits),
     }  # fmt: skip
 
 
-def _say(sentence: str, found: float, allowed: float) -> str:
-    return sentence.format(100 * found, 100 * allowed)
+def certain(rates: Rates) -> bool:
+    """Tells whether the ratios that are watched need no further round."""
+    return all(reach(in_rounds(rates, ratio)) <= CERTAIN for ratio in WATCHED)
+
+
+def in_rounds(rates: Rates, ratio: str) -> list[float]:
+    """Returns a ratio's value in each round."""
+    above, below = (rates[name] for name in RATIOS[ratio])
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def reach(values: Sequence[float]) -> float:
+    """Returns how far the interval reaches from the median, over the median."""
+    middle = statistics.median(values)
+    return max(abs(end - middle) for end in interval(values)) / middle
+
+
+def interval(values: Sequence[float]) -> list[float]:
+    """Returns the 95 % bootstrap interval of a median, by percentiles.
+
+    Of five values it is from the least to the greatest.
+
+    References:
+        Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13
+    """
+    from scipy import stats  # most of a second, and only this needs it
+
+    found = stats.bootstrap([values], np.median, method="percentile", random_state=0)
+    return list(map(float, found.confidence_interval))
 
 
 def spread(values: Sequence[float]) -> float:

@@ -1,6 +1,7 @@
 """Images per second of all contenders, and the start-up of a page."""
 
 import contextlib
+import itertools
 import statistics
 import time
 
@@ -8,16 +9,17 @@ import loky
 import torch
 
 from cae_keras.bench.apart import Apart
-from cae_keras.bench.contenders import CONTENDERS
+from cae_keras.bench.contenders import CONTENDERS, SIDE_BY_SIDE
 from cae_keras.bench.networks import flops_per_image
-from cae_keras.bench.results import sum_up
+from cae_keras.bench.results import certain, sum_up
 from cae_keras.deploy.machine import machine
 from cae_keras.progress import progress_bar
 
-# On two cores the processes of a round take 14 s to start, and a turn takes 4 s: with
-# the starts of pages, 4 s each, that makes 260 s.
+# On two cores the processes of a round take 18 s to start, and a turn takes 4 s: with
+# the starts of pages, 4 s each, five rounds make 260 s.
 WARM_UP, WINDOW = 1.5, 2.0  # seconds of a turn that do not count, and that do
-ROUNDS = 6
+ROUNDS = 5  # at least; of fewer the interval of a median says too little
+LIMIT = 600  # seconds of all rounds, if there are more
 PAGES = 3  # whose start-up is measured
 SIDE = 2048  # of matrices: beyond this, torch's product gets hardly faster
 TURN = "from cae_keras.bench.contenders import turn; turn({!r}, {}, {})"
@@ -28,7 +30,7 @@ cae_keras.load_mnist(); print(2, flush=True)
 
 
 def measure_speed() -> dict:
-    """Measures how fast this machine trains the baseline on MNIST, in six ways."""
+    """Measures how fast this machine trains the baseline on MNIST, in seven ways."""
     if torch.cuda.is_available():  # some contenders would use it
         raise ValueError(
             "CUDA_VISIBLE_DEVICES: it must be set to -1; the benchmark is of processors"
@@ -59,18 +61,22 @@ def startup_seconds() -> dict[str, float]:
 def measure_rounds(cores: int) -> tuple[dict[str, list], dict[str, list]]:
     """Lets each contender, and the matrix product, have a turn a round, in rotation.
 
+    There are rounds until the ratios are certain, or one more would end after `LIMIT`.
     Returns by names rates, and processor seconds a second and process.
     """
-    names = [*CONTENDERS, "gemm_gflops"]
+    names, start = [*CONTENDERS, "gemm_gflops"], time.perf_counter()
     rates, shares = ({name: [] for name in names} for _ in range(2))
-    with progress_bar(ROUNDS * len(names), "benchmark") as bar:
-        for turn in range(ROUNDS):
-            first = turn % len(names)
+    with progress_bar(LIMIT, "benchmark, at most") as bar:
+        for done in itertools.count(1):
+            first = (done - 1) % len(names)
             for name, rate, share in _round(names[first:] + names[:first], cores):
                 rates[name].append(rate)
                 shares[name].append(share)
-                bar.update()
-    return rates, shares
+                passed = time.perf_counter() - start
+                bar.update(min(passed, LIMIT) - bar.n)
+            late = passed * (done + 1) / done > LIMIT
+            if done >= ROUNDS and (late or certain(rates)):
+                return rates, shares
 
 
 def gemm_gflops(seconds: float, side: int = SIDE) -> float:
@@ -92,13 +98,13 @@ def _round(names: list[str], cores: int):
     """Yields name, rate and share, in the order of the names.
 
     All processes start at once, which leaves no core idle; then each has its turn, and
-    those of all workers have it together.
+    those side by side have it together.
     """
     with contextlib.ExitStack() as stack:
         started = [
             stack.enter_context(Apart(name, TURN.format(name, WARM_UP, WINDOW)))
             for name in CONTENDERS
-            for _ in range(cores if name == "all_workers" else 1)
+            for _ in range(cores if name in SIDE_BY_SIDE else 1)
         ]
         for process in started:
             process.hear()  # that it is ready
