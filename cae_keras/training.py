@@ -184,7 +184,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     Example:
         >>> round(OneCycle(Recipe())(0), 6)
-        0.00016
+        0.00024
     """
 
     def __init__(self, recipe: Recipe):

@@ -53,7 +53,7 @@ FAULTS = [
           'to_float(data.x_val, "x_val")', 'to_float(data.x_test, "x_val")',
           "tests/test_training.py -k TestWhatIsLookedAt"),
     Fault("test-set peeking: the reader watches it", "cae_keras/measurements/reader.py",
-          "[x_val, data.y_val]", "[to_float(data.x_test), data.y_test]",
+          "(x_val, data.y_val)", "(to_float(data.x_test), data.y_test)",
           "tests/test_reader.py"),
     Fault("test-set peeking: the search chooses by it", "cae_keras/__main__.py",
           '_show(runs, mnist, "validation")', '_show(runs, mnist, "test")',
