@@ -40,11 +40,8 @@ class TestRoughness:
 def test_last_gain_is_the_share_that_is_gone_since_the_last_epoch_began(last, gain):
     losses = [0.9, FLOOR + 0.04, 0.8, FLOOR + last]
     assert last_gain(losses, FLOOR, [0.5, 1, 1.5, 2]) == pytest.approx(gain)
-    halves = curve(
-        [-1, -2, -4, math.log(last)]
-    )  # it began between the second and third
-    share = 1 - last / math.exp(-3)
+    halves = curve([-1, -2, -4, math.log(last)])
+    share = 1 - last / math.exp(-3)  # the last epoch began between the second and third
     assert last_gain(halves, FLOOR, [0.2, 0.6, 0.8, 1.7]) == pytest.approx(share)
-    assert last_gain(halves, FLOOR, [0.7, 0.8, 0.9, 1]) == pytest.approx(
-        1 - last * math.e
-    )
+    whole = 1 - last * math.e  # there is no other epoch
+    assert last_gain(halves, FLOOR, [0.7, 0.8, 0.9, 1]) == pytest.approx(whole)

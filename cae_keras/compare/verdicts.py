@@ -78,7 +78,9 @@ def verdict(claim: Claim, results: Results) -> list:
     return [claim.number, quote, claim.rule, measured, _all_of(words)]
 
 
-def _judged(part: Part, results: Results, compared: str, found) -> tuple:
+def _judged(
+    part: Part, results: Results, compared: str, found: np.ndarray
+) -> tuple[str, str, float]:
     """Returns a part's word on one value, its line, and how far it lies outside."""
     unit, n = part.quantity.unit, len(found)
     changes = estimate(found, part.quantity.exact)

@@ -58,11 +58,11 @@ def recipe_for(name: str) -> Recipe:
 def budget_table() -> Table:
     """Returns the budgets of this build, a row each, with steps beside the study's."""
     preset = get_preset()
-    study = len(configurations(*EXPERIMENTS)) * len(preset.seeds) * preset.recipe.steps
-    rows = [
-        [each.page, each.what, each.runs, steps, 100 * each.runs * steps / study]
-        for each in budgets(preset).values()
-        for steps in [each.recipe.steps]
-    ]
+    study = len(configurations()) * len(preset.seeds) * preset.recipe.steps
+    rows = []
+    for each in budgets(preset).values():
+        steps = each.recipe.steps
+        share = 100 * each.runs * steps / study
+        rows.append([each.page, each.what, each.runs, steps, share])
     headers = ["page", "what it trains", "runs", "steps of each", "% of the study"]
     return Table(rows, headers, ("", "", "", ",", ".1f"))
