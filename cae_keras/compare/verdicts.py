@@ -27,6 +27,7 @@ HEADERS = (  # of a row of verdicts
     "claim", "the original study says", "rule, stated before the result",
     "measured", "verdict",
 )  # fmt: skip
+LATER_HEADERS = ("claim", "the later version says (our words)", "rule", *HEADERS[3:])
 MOST_LINES = 3  # of a part that compares more, only the least favourable is shown
 
 
@@ -50,10 +51,11 @@ class Part:
 class Claim:
     """A claim of the original study, and the rule in words and in numbers."""
 
-    number: int
-    quote: str  # … stands for words left out
+    number: int | str
+    says: str  # … stands for words left out
     rule: str
     parts: tuple[Part, ...]
+    quoted: bool = True  # else in our words
 
 
 def changed(measure: str, variant: str, start: str = "baseline", **rule) -> Part:
@@ -74,8 +76,8 @@ def verdict(claim: Claim, results: Results) -> list:
     ]
     words = [word for part in parts for word, *_ in part if word]
     lines = [line for part in parts for line in _lines(part, len(words) > 1)]
-    quote, measured = f"“{claim.quote}”", "\n".join(lines)
-    return [claim.number, quote, claim.rule, measured, _all_of(words)]
+    says = f"“{claim.says}”" if claim.quoted else claim.says
+    return [claim.number, says, claim.rule, "\n".join(lines), _all_of(words)]
 
 
 def _judged(
