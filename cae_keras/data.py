@@ -13,6 +13,7 @@ from cae_keras.config import (
     set_checked,
     truth_value,
 )
+from cae_keras.mnist.fashion import read_fashion
 from cae_keras.mnist.idx import DataError as DataError  # public from here
 from cae_keras.mnist.idx import read_folder
 from cae_keras.mnist.prepared import read_prepared
@@ -80,6 +81,26 @@ def load_mnist(data_dir: str | os.PathLike | None = None) -> Mnist:
     return _in_splits(*read_prepared(checked_path("data_dir", data_dir)))
 
 
+def load_fashion() -> Mnist:
+    """Loads Fashion-MNIST, pictures of clothes, as far as it is shipped.
+
+    Classes 0 to 9 are T-shirt or top, trouser, pullover, dress, coat, sandal, shirt,
+    sneaker, bag and ankle boot.
+
+    Returns:
+        A `Mnist`: 10,000 images to train and 5,000 to validate, the first of the
+        official training file; 5,000 to test, the first of the official test file. A
+        quick build uses fewer, as of the digits.
+
+    Raises:
+        DataError: If a file is missing or damaged, or holds something else.
+
+    References:
+        Xiao, Rasul & Vollgraf, Fashion-MNIST (2017), arXiv:1708.07747
+    """
+    return _in_splits(*read_fashion())
+
+
 def load_idx(folder: str | os.PathLike, transposed: bool = False) -> Mnist:
     """Loads images from a folder with four files like those of MNIST.
 
@@ -97,8 +118,8 @@ def load_idx(folder: str | os.PathLike, transposed: bool = False) -> Mnist:
         DataError: If a file is missing, damaged, or holds something else.
 
     References:
-        Xiao, Rasul & Vollgraf, Fashion-MNIST (2017), arXiv:1708.07747, comes in such
-        files; Cohen et al., EMNIST (2017), arXiv:1702.05373, in transposed ones.
+        Fashion-MNIST comes in such files: see `load_fashion`; Cohen et al., EMNIST
+        (2017), arXiv:1702.05373, in transposed ones.
     """
     truth_value("transposed", transposed)
     arrays = read_folder(checked_path("folder", folder), train=VALIDATION, test=0)

@@ -13,8 +13,9 @@ import pytest
 import requests
 import tensorflow_datasets as tfds
 
-from cae_keras.data import fingerprint, load_idx, load_mnist
-from cae_keras.mnist import builder, prepared
+from cae_keras.data import fingerprint, load_fashion, load_idx, load_mnist
+from cae_keras.mnist import builder, fashion, prepared
+from cae_keras.mnist.fashion import FASHION
 from cae_keras.mnist.idx import DataError
 from cae_keras.mnist.prepared import EMBEDDED
 
@@ -24,6 +25,7 @@ MD5 = {  # as torchvision publishes them, datasets/mnist.py
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # its package of the official ones
 PREPARED = f"mnist_idx/{builder.MnistIdx.VERSION}"
 TRAIN, TEST = (
     f"{PREPARED}/mnist_idx-{split}.parquet-00000-of-00001"
@@ -56,6 +58,16 @@ def damage_of(content):
         "altered": altered,
         "emptied": b"",
     }
+
+
+def plainly_read(folder):
+    """Returns images and labels, read in the simplest way: all behind the header, whatever it says."""
+    arrays = [
+        np.frombuffer(gzip.decompress((folder / name).read_bytes())[skip:], np.uint8)
+        for name, skip in zip(MD5, (16, 8, 16, 8), strict=True)
+    ]
+    arrays[::2] = [x.reshape(-1, 28, 28, 1) for x in arrays[::2]]
+    return arrays
 
 
 def all_of(mnist):
@@ -110,14 +122,16 @@ class TestContent:
             content = (EMBEDDED / name).read_bytes()
             assert hashlib.md5(content).hexdigest() == published, name
 
+    @pytest.mark.parametrize("folder", [EMBEDDED, FASHION])
+    def test_readme_has_the_checksum_of_each_file(self, folder):
+        readme = (folder / "README.md").read_text("utf-8")
+        for name in MD5:
+            content = (folder / name).read_bytes()
+            row = f"{name} | {len(content):,} | {hashlib.sha256(content).hexdigest()} |"
+            assert row in readme
+
     def test_images_and_labels_keep_the_official_order(self, mnist):
-        """Read here in the simplest way: all behind the header, whatever it says."""
-        arrays = [
-            np.frombuffer(gzip.decompress((EMBEDDED / name).read_bytes())[skip:], np.uint8)
-            for name, skip in zip(MD5, (16, 8, 16, 8), strict=True)
-        ]  # fmt: skip
-        x, y, x_test, y_test = arrays
-        x, x_test = x.reshape(-1, 28, 28, 1), x_test.reshape(-1, 28, 28, 1)
+        x, y, x_test, y_test = plainly_read(EMBEDDED)
         expected = (x[:55_000], y[:55_000], x[55_000:], y[55_000:], x_test, y_test)
         for found, wanted in zip(vars(mnist).values(), expected, strict=True):
             np.testing.assert_array_equal(found, wanted)
@@ -355,3 +369,36 @@ class TestFolder:
         missing = "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz"
         with pytest.raises(DataError, match=f"has no {missing}: it must hold"):
             load_idx(clothes)
+
+
+class TestFashion:
+    def test_it_is_the_beginning_of_the_official_files(self, monkeypatch):
+        x, y, x_test, y_test = plainly_read(DEBIAN if DEBIAN.exists() else FASHION)
+        train, val, test = slice(10_000), slice(10_000, 15_000), slice(5_000)
+        expected = (x[train], y[train], x[val], y[val], x_test[test], y_test[test])
+        found = vars(load_fashion()).values()
+        assert [len(array) for array in found] == [10_000] * 2 + [5_000] * 4
+        assert fingerprint(*found) == fingerprint(*expected)
+        monkeypatch.setenv("CAE_PRESET", "quick")
+        assert np.array_equal(load_fashion().y_val, y[val][::4])
+
+    def test_readme_says_which_official_files_it_is_cut_from(self):
+        """As TFDS has their checksums, in a list of its own."""
+        lists = Path(tfds.__file__).parent / "url_checksums" / "fashion_mnist.txt"
+        for line in lists.read_text("utf-8").splitlines():
+            _, size, checksum, name = line.split()
+            row = f"{name} | {int(size):,} | {checksum} |"
+            assert row in (FASHION / "README.md").read_text("utf-8")
+
+    def test_what_is_not_shipped_is_refused(self, tmp_path, monkeypatch):
+        folder = shutil.copytree(FASHION, tmp_path / "fashion")
+        monkeypatch.setattr(fashion, "FASHION", folder)
+        labels = folder / "train-labels-idx1-ubyte.gz"
+        for content, wrong in [
+            (labels.read_bytes()[:-9], f"{labels} is damaged"),
+            (idx(np.zeros(15_000, np.uint8)), f"{folder} holds other files"),
+        ]:
+            labels.write_bytes(content)
+            with pytest.raises(DataError, match="git checkout") as error:
+                load_fashion()
+            assert str(error.value).startswith(wrong)

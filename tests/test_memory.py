@@ -13,7 +13,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 GB = 10**9
 CPU_ONLY = torch.version.cuda is None
-ENOUGH = int((1.2 if CPU_ONLY else 1.6) * GB)  # libraries of CUDA take 0.4 more
+ENOUGH = int((1.0 if CPU_ONLY else 1.4) * GB)  # libraries of CUDA take 0.4 more
 GROUPS = Path("/sys/fs/cgroup/memory")  # version 1; its root is needed to make a group
 CAN_BE_LIMITED = (GROUPS / "cgroup.procs").exists() and os.access(GROUPS, os.W_OK)
 needs_a_limit = pytest.mark.skipif(
@@ -83,7 +83,7 @@ def train(group, hog=0):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
-def test_a_full_training_takes_little_more_than_a_gb():
+def test_a_full_training_takes_less_than_a_gb():
     limited = limited_to(ENOUGH) if CAN_BE_LIMITED else nullcontext()
     with limited as group:
         done = train(group)

@@ -1,1 +1,1 @@
-"""The four official files, and how files of images are read."""
+"""The four official files, some of Fashion-MNIST, and how files of images are read."""

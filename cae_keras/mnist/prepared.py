@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import shutil
 import sys
 from hashlib import sha256
@@ -16,6 +17,9 @@ from tensorflow_datasets.core.download.util import DownloadError
 
 from cae_keras.mnist.builder import MnistIdx
 from cae_keras.mnist.idx import DataError
+
+# Arrow, which TFDS reads by, keeps what it frees, unless the system's allocator is used
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 EMBEDDED = Path(__file__).parent
 FINGERPRINTS = {  # SHA-256 of images and labels of each file pair

@@ -23,7 +23,7 @@ from cae_keras.study.store import Entry
 from cae_keras.study.tasks import Task
 from cae_keras.study.workers import ATTEMPTS, POLL, Workers, done
 
-SHIPPED = ["/*", "!/.", "!/cae_keras", "/cae_keras/mnist/*.gz", "__pycache__"]
+SHIPPED = ["/*", "!/.", "!/cae_keras", "*.gz", "__pycache__"]
 
 
 class RayWorkers(Workers):
