@@ -27,7 +27,7 @@ from cae_keras.compare.additivity import (
     whether_it_adds_up,
 )
 from cae_keras.compare.claims import judge_claims
-from cae_keras.compare.comparison import QUANTITIES, change, effects
+from cae_keras.compare.comparison import QUANTITIES, change, cost_of, effects
 from cae_keras.compare.earlier import first_study, tried_recipes, turned
 from cae_keras.compare.front import (
     QUALITY_FLOOR,
@@ -38,6 +38,8 @@ from cae_keras.compare.front import (
     pca_errors,
     quality_floor_table,
 )
+from cae_keras.compare.interactions import holm, interactions, p_value
+from cae_keras.compare.reach import reach
 from cae_keras.compare.statistics import (
     as_percent,
     interval,
@@ -45,10 +47,10 @@ from cae_keras.compare.statistics import (
     relative_change,
     smallest_detectable,
 )
-from cae_keras.compare.tables import Table, differences, medians, summary
+from cae_keras.compare.tables import Table, cost_table, differences, summary
 from cae_keras.compare.text import PERCENT, TIMES, as_text
 from cae_keras.config import CAEConfig, Recipe, get_preset
-from cae_keras.data import first_of_each_class, load_idx, load_mnist
+from cae_keras.data import first_of_each_class, load_fashion, load_idx, load_mnist
 from cae_keras.deploy.benchmark import benchmark
 from cae_keras.deploy.export import load_onnx, save_int8, save_keras, save_onnx
 from cae_keras.deploy.latency import latency
@@ -76,23 +78,29 @@ from cae_keras.models import (
 from cae_keras.optimisers import orthogonalise
 from cae_keras.study.budgets import budget_table, recipe_for
 from cae_keras.study.provenance import provenance
-from cae_keras.study.study import is_trained, load_or_train_reader, measure, run
+from cae_keras.study.study import (
+    is_trained,
+    load_or_train_reader,
+    measure,
+    run,
+    try_all,
+)
 from cae_keras.training import OneCycle
 
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
-    "budget_table", "build_autoencoder", "build_decoder", "build_encoder",
-    "CAEConfig", "change", "choose", "cost", "dead_units", "differences",
-    "digit_steps", "dominators", "effects", "excess_bce", "EXPERIMENTS",
-    "first_of_each_class", "first_study", "fit_pca", "fold_batch_norm",
-    "get_preset", "interval", "is_trained", "judge", "judge_claims", "kernel_size",
-    "latency", "load_digit", "load_idx", "load_mnist", "load_onnx",
-    "load_or_train_reader", "machine", "mean_image", "measure", "medians",
-    "meets_quality_floor", "missed_by", "mse", "OneCycle", "orthogonalise",
+    "budget_table", "build_autoencoder", "build_decoder", "build_encoder", "CAEConfig",
+    "change", "choose", "cost", "cost_of", "cost_table", "dead_units",
+    "differences", "digit_steps", "dominators", "effects", "excess_bce", "EXPERIMENTS",
+    "first_of_each_class", "first_study", "fit_pca", "fold_batch_norm", "get_preset",
+    "holm", "interactions", "interval", "is_trained", "judge", "judge_claims",
+    "kernel_size", "latency", "load_digit", "load_fashion", "load_idx", "load_mnist",
+    "load_onnx", "load_or_train_reader", "machine", "mean_image", "measure",
+    "meets_quality_floor", "missed_by", "mse", "OneCycle", "orthogonalise", "p_value",
     "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
-    "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES",
-    "receptive_field", "Recipe", "recipe_for", "reconstruct_among",
-    "relative_change", "RULE", "run", "save_int8", "save_keras", "save_onnx",
-    "saved_bytes", "sharpness", "smallest_detectable", "summary", "Table", "TIMES",
-    "to_float", "tried_recipes", "turned", "whether_it_adds_up",
+    "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES", "reach",
+    "receptive_field", "Recipe", "recipe_for", "reconstruct_among", "relative_change",
+    "RULE", "run", "save_int8", "save_keras", "save_onnx", "saved_bytes", "sharpness",
+    "smallest_detectable", "summary", "Table", "TIMES", "to_float", "tried_recipes",
+    "try_all", "turned", "whether_it_adds_up",
 ]  # fmt: skip

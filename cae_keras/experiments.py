@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from cae_keras.config import CAEConfig, Recipe, one_of
 
@@ -59,6 +60,26 @@ EXPERIMENTS = _by_name(
     }),
 )  # fmt: skip
 
+CHANGES = {  # of two levels each, which can be made together, in this order
+    "narrow": lambda config: replace(config, filters=(16, 32, 32)),
+    "16 latents": lambda config: replace(config, latent_dim=16),
+    "batch norm": lambda config: replace(config, batch_norm=True),
+    "Leaky ReLU": lambda config: replace(config, activation="leaky_relu"),
+    "three blocks": lambda config: replace(
+        config, filters=(*config.filters, config.filters[-1])
+    ),
+}
+
+
+def _together() -> dict[str, CAEConfig]:
+    """Returns the baseline, each of the changes alone, and all their pairs."""
+    made = {"baseline": BASELINE}
+    made |= {name: make(BASELINE) for name, make in CHANGES.items()}
+    return made | {
+        f"{a} + {b}": CHANGES[b](made[a]) for a, b in combinations(CHANGES, 2)
+    }
+
+
 BEYOND = _by_name(  # not part of the study: trained only when asked for by name
     Experiment("published", "all of them",
                "How does the network fare that was published as the trade-off?", {
@@ -73,6 +94,7 @@ BEYOND = _by_name(  # not part of the study: trained only when asked for by name
         for narrow, filters in (("", BASELINE.filters), ("narrow, ", (16, 32, 32)))
         for latents in (8, 12, 16, 24)
     }),
+    Experiment("pairs", "two at once", "Do changes add up?", _together()),
 )  # fmt: skip
 
 

@@ -1,65 +1,59 @@
-"""Does one factor at a time add up? The trade-off foretold from single effects."""
+"""Does one factor at a time add up? The trade-off predicted from single effects."""
 
 import math
 
 import numpy as np
 
 from cae_keras.compare.comparison import Results, change
+from cae_keras.compare.interactions import interactions
 from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, Interval, judge
 from cae_keras.compare.text import TIMES, as_text
 
 MARGIN = 0.05  # a prediction that misses by less counts as right
+CHOICES = ("narrow", "16 latents", "batch norm", "Leaky ReLU")  # of the trade-off
 
 
 def predicted_changes(
-    results: Results, measure: str = "excess_bce"
+    results: Results, measure: str = "excess_bce", pairs: bool = False
 ) -> dict[str, np.ndarray]:
     """Returns what each choice of the trade-off does alone, as ln(choice / baseline).
 
     Ratios multiply, so their logarithms add: the sum of all is the prediction, seed by
-    seed. The measure must be compared by ratios. Without runs of 16 latents, these are
-    put on the straight line between 8 and 32 latents, on axes of the logarithms of both
-    size and error.
+    seed. The measure must be compared by ratios.
+
+    Args:
+        pairs: Whether the interactions of their pairs are added.
 
     Example:
-        >>> alone = {"narrow": 1.5, "8 latents": 4, "batch norm": 0.5, "Leaky ReLU": 1}
+        >>> alone = {"narrow": 1.5, "16 latents": 2, "batch norm": 0.5, "Leaky ReLU": 1}
         >>> alone = {name: {"mse": [ratio]} for name, ratio in alone.items()}
         >>> changes = predicted_changes({"baseline": {"mse": [1]}} | alone, "mse")
-        >>> round(float(np.exp(sum(changes.values())[0])), 6)  # 1.5 × √4 × 0.5 × 1
+        >>> round(float(np.exp(sum(changes.values())[0])), 6)  # 1.5 × 2 × 0.5 × 1
         1.5
     """
-    if "16 latents" in results:
-        half_code = {"16 latents": change(results, measure, "16 latents")}
-    else:
-        between = math.log(32 / 16) / math.log(32 / 8)
-        change_of_8 = change(results, measure, "8 latents")
-        half_code = {"16 latents, interpolated": between * change_of_8}
-    return {
-        "narrow": change(results, measure, "narrow"),
-        **half_code,
-        "batch norm": change(results, measure, "batch norm"),
-        "Leaky ReLU": change(results, measure, "Leaky ReLU"),
-    }
+    alone = {name: change(results, measure, name) for name in CHOICES}
+    return alone | (interactions(results, CHOICES, measure) if pairs else {})
 
 
-def missed_by(results: Results, measure: str = "excess_bce") -> np.ndarray:
+def missed_by(
+    results: Results, measure: str = "excess_bce", pairs: bool = False
+) -> np.ndarray:
     """Returns ln(trained / predicted) of the trade-off, seed by seed.
 
-    It is the interaction: what the choices do together beyond what each does alone, and
-    the error of the interpolation, if `16 latents` is not among the results.
+    It is what the choices do together beyond what each does alone, or, with `pairs`,
+    beyond what every two do.
 
     Example:
-        >>> alone = ("baseline", "narrow", "8 latents", "batch norm", "Leaky ReLU")
-        >>> results = {name: {"mse": [1.0]} for name in alone}
+        >>> results = {name: {"mse": [1.0]} for name in ("baseline", *CHOICES)}
         >>> missed_by(results | {"trade-off": {"mse": [2.0]}}, "mse").round(3)
         array([0.693])
     """
-    predicted = np.sum([*predicted_changes(results, measure).values()], axis=0)
+    predicted = sum(predicted_changes(results, measure, pairs).values())
     return change(results, measure, "trade-off") - predicted
 
 
 def whether_it_adds_up(found: Interval) -> str:
-    """Returns in words whether single effects add up, by an interval of `missed_by`.
+    """Returns in words whether a prediction holds, by an interval of `missed_by`.
 
     Example:
         >>> whether_it_adds_up(Interval(0.01, -0.01, 0.03, 3))[:28]

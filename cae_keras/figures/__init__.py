@@ -1,7 +1,7 @@
 """Figures: arrays in, a `Figure` with its alternative text out. Draws only."""
 
 from cae_keras.figures.inside import kernels, latent_map
-from cae_keras.figures.intervals import forest
+from cae_keras.figures.intervals import forest, interaction_map
 from cae_keras.figures.lines import (
     bars,
     curves,
@@ -10,10 +10,10 @@ from cae_keras.figures.lines import (
     loss_curves,
 )
 from cae_keras.figures.pictures import card, digits, overview, reconstructions, rows
-from cae_keras.figures.points import quality_by_cost, sweep
+from cae_keras.figures.points import fronts, quality_by_cost, sweep
 
 __all__ = [
-    "bars", "card", "curves", "digits", "error_by_size", "forest", "kernels",
-    "latent_map", "latent_use", "loss_curves", "overview",
+    "bars", "card", "curves", "digits", "error_by_size", "forest", "fronts",
+    "interaction_map", "kernels", "latent_map", "latent_use", "loss_curves", "overview",
     "quality_by_cost", "reconstructions", "rows", "sweep",
 ]  # fmt: skip

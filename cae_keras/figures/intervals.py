@@ -1,8 +1,10 @@
 """The forest plot: what each change does to a measure, and how sure that is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from cae_keras.compare.statistics import as_percent
 from cae_keras.compare.text import PERCENT, as_text
@@ -11,6 +13,7 @@ from cae_keras.figures.style import BASELINE, GREY, Figure, colors_of, styled
 # The first are kept where there is no room for all.
 PERCENT_TICKS = (0, 10, -10, 100, -50, 1000, 5, -5, 30, -20, 300, -90, 2, -2)
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+STRONGEST = 0.7  # change of a logarithm that has the strongest colour: a doubling
 LINEAR = 0.1  # of the logarithm of a ratio: about 10 %
 
 
@@ -59,6 +62,82 @@ def forest(
     none = f" Within ±{as_percent(margin):.3g} % counts as no change." if margin else ""
     figure.alt = f"{xlabel}: {'; '.join(said)}.{none}"
     return figure
+
+
+@styled
+def interaction_map(
+    alone: Mapping[str, object],
+    pairs: Mapping[str, object],
+    sure: Sequence[str] = (),
+) -> Figure:
+    """Draws what each change does alone, and what each pair does beyond that.
+
+    Args:
+        alone: For each change its interval, of ln(variant / baseline): on the diagonal.
+        pairs: For each two of them, in their order and as `"a + b"`, the interval of
+            their interaction, of logarithms as well: below the diagonal.
+        sure: Pairs that get a frame.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> none = SimpleNamespace(mean=0.0, low=-0.1, high=0.1, n=3)
+        >>> interaction_map({"a": none, "b": none}, {"a + b": none}).alt[-37:]
+        ' Together: a + b 0 % (−10 to +11).'
+    """
+    names, said = list(alone), {}
+    figure = Figure(0.95 * len(names))
+    axis = figure.subplots()
+    for row, b in enumerate(names):
+        for column, a in enumerate(names[: row + 1]):
+            name = f"{a} + {b}" if column < row else a
+            said[name] = _draw_cell(axis, column, row, (pairs | alone)[name])
+            if name in sure:
+                frame = {"fill": False, "ec": BASELINE, "lw": 2.5}
+                axis.add_patch(
+                    Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, **frame)
+                )
+    axis.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names)
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+    one, two = ("; ".join(f"{n} {said[n]}" for n in which) for which in (alone, pairs))
+    framed = f" Framed: {', '.join(sure)}." if len(sure) else ""
+    figure.alt = f"Alone: {one}. Together: {two}.{framed}"
+    return figure
+
+
+def _draw_cell(axis, x: int, y: int, interval) -> str:
+    """Draws one cell of a map, pale if zero is not excluded; returns its text."""
+    excluded = not interval.low <= 0 <= interval.high
+    strength = min(abs(interval.mean) / STRONGEST, 1) ** 0.5
+    color = matplotlib.colormaps["PuOr_r"](
+        0.5 + 0.45 * np.sign(interval.mean) * strength
+    )
+    axis.add_patch(
+        Rectangle(
+            (x - 0.48, y - 0.48),
+            0.96,
+            0.96,
+            fc=color,
+            alpha=1.0 if excluded else 0.3,
+            ec="none",
+        )
+    )
+    text = as_text(interval, PERCENT)
+    dark = excluded and strength > 0.8
+    axis.text(
+        x,
+        y,
+        text.replace(" (", "\n("),
+        ha="center",
+        va="center",
+        fontsize=9,
+        color="white" if dark else BASELINE,
+        weight="bold" if excluded else "normal",
+    )
+    return text
 
 
 def _percent_axis(axis, intervals: list, margin: float | None):

@@ -25,6 +25,11 @@ def budgets(preset: Preset | None = None) -> dict[str, Budget]:
     adam = replace(recipe, optimizer="adam", peak_learning_rate=1.2e-2)
     shorter = replace(recipe, epochs=recipe.epochs // 2)
     small = Recipe(images=3_000, epochs=2, batch_size=32)  # of exercises: seconds
+    little = Recipe(images=10_000, epochs=2, batch_size=32)
+    if preset.name == "quick":
+        little = replace(little, images=1_500, epochs=1)
+    by_adam = replace(little, optimizer="adam")
+    every, pairs = len(configurations()), len(configurations("pairs"))
     longer, rates = replace(small, epochs=4), replace(small, images=5_000)
     one, two, three, four, five = (
         f"experiment_{i}_{factor}"
@@ -40,7 +45,13 @@ def budgets(preset: Preset | None = None) -> dict[str, Budget]:
         "slopes": Budget(four, "exercise: slopes", 4, small),
         "squeeze": Budget(five, "exercise: 256 filters", 3, small),
         "shorter": Budget("takeaways", "a shorter schedule", seeds, shorter),
-        "besides": Budget("tradeoff", "two more networks", 2 * seeds, recipe),
+        "besides": Budget("takeaways", "two more networks", 2 * seeds, recipe),
+        "little": Budget(
+            "hold_up", "pairs, and the study", (pairs + 5) * seeds, little
+        ),
+        "other rates": Budget("hold_up", "other rates", 3 * (3 * seeds + 7), little),
+        "by Adam": Budget("hold_up", "the same by Adam", 4 * 3 * seeds, by_adam),
+        "fashion": Budget("hold_up", "Fashion-MNIST", every * seeds + 2, little),
     }
 
 

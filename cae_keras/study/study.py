@@ -11,7 +11,7 @@ from cae_keras.measurements.reader import Reader, reader_recipe
 from cae_keras.study.complete import complete
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Store
-from cae_keras.study.tasks import Measuring, Reading, Training
+from cae_keras.study.tasks import Measuring, Reading, Training, Trial
 from cae_keras.training import Run, check_run
 
 Runs = dict[str, tuple[Run, ...]]
@@ -47,12 +47,25 @@ def run(
         ...
         ValueError: experiment='depht': it must be one of 'baseline', 'filters', ...
     """
-    data = data or load_mnist()
-    tasks, to_do = _tasks(experiments, recipe, seeds, data)
-    found = dict(zip(to_do, complete(to_do, data), strict=True))
+    return _results(Training, experiments, recipe, seeds, data or load_mnist())
+
+
+def try_all(
+    *experiments: str | Mapping[str, CAEConfig | tuple[CAEConfig, Recipe]],
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] | None = None,
+    data: Mnist | None = None,
+) -> Results:
+    """Trains as `run` does, which has the arguments, but keeps the losses alone.
+
+    Returns:
+        For each name `bce` and `excess_bce` of the test images, and `val_bce` and
+        `val_excess_bce` of the validation images: arrays of one float a seed.
+    """
+    found = _results(Trial, experiments, recipe, seeds, data or load_mnist())
     return {
-        name: tuple(task.result(found[task]) for task in several)
-        for name, several in tasks.items()
+        name: {what: np.array([of[what] for of in several]) for what in several[0]}
+        for name, several in found.items()
     }
 
 
@@ -67,12 +80,22 @@ def is_trained(
     A damaged run is set aside and counts as missing.
     """
     data, store = data or load_mnist(), Store()
-    _, to_do = _tasks(experiments, recipe, seeds, data)
+    _, to_do = _tasks(Training, experiments, recipe, seeds, data)
     return all(store.read(task_key(task, data)) for task in to_do)
 
 
-def _tasks(experiments, recipe, seeds, data: Mnist) -> tuple[dict, list]:
-    """Returns the trainings by variant, and what to do, no long run at the end."""
+def _results(kind: type, experiments, recipe, seeds, data: Mnist) -> dict[str, tuple]:
+    """Returns for each variant what its tasks give; what the store lacks is done."""
+    tasks, to_do = _tasks(kind, experiments, recipe, seeds, data)
+    found = dict(zip(to_do, complete(to_do, data), strict=True))
+    return {
+        name: tuple(task.result(found[task]) for task in several)
+        for name, several in tasks.items()
+    }
+
+
+def _tasks(kind: type, experiments, recipe, seeds, data: Mnist) -> tuple[dict, list]:
+    """Returns the tasks by variant, and what to do, no long run at the end."""
     variants, preset = configurations(*experiments), get_preset()
     recipe, seeds = recipe or preset.recipe, preset.seeds if seeds is None else seeds
     if not isinstance(recipe, Recipe):
@@ -84,12 +107,14 @@ def _tasks(experiments, recipe, seeds, data: Mnist) -> tuple[dict, list]:
         config, own = variant if isinstance(variant, tuple) else (variant, recipe)
         for seed in seeds:
             check_run(own, seed, data)
-        tasks[name] = [Training(config, own, int(seed)) for seed in seeds]
+        tasks[name] = [kind(config, own, int(seed)) for seed in seeds]
     to_do = sorted(
         {task for several in tasks.values() for task in several},
         key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
     )
-    return tasks, to_do if experiments else [*to_do, _reading(None, 0, data)]
+    if kind is Training and not experiments:
+        to_do.append(_reading(None, 0, data))
+    return tasks, to_do
 
 
 def load_or_train_reader(

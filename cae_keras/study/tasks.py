@@ -9,6 +9,7 @@ from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
 from cae_keras.measurements.measured import measure_run
 from cae_keras.measurements.reader import Reader, train_reader
+from cae_keras.measurements.trials import try_out
 from cae_keras.progress import progress_bar
 from cae_keras.study.store import Entry, digest
 from cae_keras.training import Run, train
@@ -75,6 +76,24 @@ class Training(_Fitting):
 
     def result(self, entry: Entry) -> Run:
         return Run(self.config, *self._result(entry))
+
+
+@dataclass(frozen=True)
+class Trial(Training):
+    """The task of training one autoencoder for its losses: nothing else is kept."""
+
+    kind: ClassVar = "trial"
+    module: ClassVar = "measurements/trials.py"
+    packages: ClassVar = (*_Fitting.packages, "numpy")
+
+    def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
+        return *super().images(data), data.x_test
+
+    def do(self, data: Mnist) -> Entry:
+        return Entry(try_out(self.config, self.recipe, self.seed, data), ())
+
+    def result(self, entry: Entry) -> dict[str, float]:
+        return entry.values
 
 
 @dataclass(frozen=True)
