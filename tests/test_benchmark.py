@@ -1,6 +1,5 @@
 """Costs that are measured: what is called, how often and in which order; sizes against formulas; no golden times."""
 
-import itertools
 import os
 import sys
 import time
@@ -35,16 +34,21 @@ class TestLatency:
         assert all((found[name] >= wait).all() for name, wait in waits.items())
         assert np.median(found["slow"]) > np.median(found["fast"])
 
-    def test_goes_round_in_turns_there_and_back_after_a_warm_up(self):
-        log = []
+    def test_each_round_is_shuffled_anew_and_a_repeat_is_the_same(self):
+        def calls(rounds):
+            log = []
+            call = lambda name: lambda: (log.append(name), time.sleep(0.002))  # noqa: E731
+            latency({name: call(name) for name in "abcd"}, rounds, least=0.001)
+            return "".join(log)
 
-        def call(name):
-            return lambda: (log.append(name), time.sleep(0.002))
-
-        latency({name: call(name) for name in "abc"}, rounds=4, least=0.001)
-        turns = log[0] + "".join(b for a, b in itertools.pairwise(log) if a != b)
-        assert turns == "abc" + "abcbabcba"  # ends of a round meet
-        assert log[:4] == ["a"] * 4  # warmed up twice, then timed twice
+        log = calls(6)
+        warm_up, rounds = log[:16], log[16:]
+        assert warm_up == "aaaabbbbccccdddd"  # warmed up twice, then timed twice
+        orders = [rounds[12 * i : 12 * i + 12 : 3] for i in range(6)]
+        assert rounds == "".join(3 * name for order in orders for name in order)
+        assert all(sorted(order) == [*"abcd"] for order in orders)
+        assert len({*orders}) > 3
+        assert calls(6) == log
 
     def test_repeats_a_short_call_on_one_thread_without_gradients(self):
         seen, before = [], torch.get_num_threads()
@@ -93,7 +97,8 @@ class TestMemory:
 def test_a_benchmark_has_every_cost_of_every_network():
     run = replace(Run.untrained(SMALL), history={"seconds": (1.0, 2.0)})
     other = replace(run, history={"seconds": (5.0,)})
-    found = benchmark({"a": [run, other]}, rounds=2)["a"]
+    both = benchmark({"a": [run, other], "a, again": [run, other]}, rounds=2)
+    found, again = both.values()
     assert {*GROUPS["sizes"], *GROUPS["speed"]} == set(found)
     counted = cost(SMALL)
     for name in ("parameters", "macs", "code_bytes"):
@@ -103,6 +108,7 @@ def test_a_benchmark_has_every_cost_of_every_network():
     assert all((found[name] > 0).all() for name in GROUPS["speed"])
     for name in ("encode", "decode", "both"):
         assert found[name].shape == (2,)
+        assert (found[name] != again[name]).any(), "each name is timed by itself"
     assert np.median(found["both"]) < 1_000  # milliseconds, not microseconds
 
 

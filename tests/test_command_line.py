@@ -154,7 +154,7 @@ def test_the_readme_gets_its_table_and_trains_nothing(said, monkeypatch, project
             assert figures[what] == mine[0][what]
         for what in ("bce", "excess_bce", "mse", "ssim", "read"):
             assert figures[what] == pytest.approx([row[what] for row in mine])
-        assert figures["latency_ms"] == {"low": 2, "median": 3, "high": 5}
+        assert figures["latency_ms"] == {"least": 1, "lower_quartile": 2, "median": 3}
     before, table, after = readme.split((project / "README.md").read_text())
     assert (before, after) == tuple(README.split("\nan old table\n"))
     assert table == readme.render(found)

@@ -25,7 +25,7 @@ HISTORY = {
 
 
 RESULTS = {
-    name: {"parameters": np.full(3, cost), "mse": mse * np.array([0.9, 1.0, 1.1])}
+    name: {"parameters": np.full(3, cost), "ms": [cost / 1000], "mse": mse * np.array([0.9, 1.0, 1.1])}
     for name, cost, mse in (
         ("baseline", 137_441, 0.0125), ("narrow", 68_769, 0.0145), ("wide", 390_000, 0.0115),
         ("2 latents", 106_000, 0.105), ("8 latents", 112_000, 0.048), ("64 latents", 203_000, 0.0065),
@@ -33,6 +33,7 @@ RESULTS = {
         ("three blocks", 120_000, 0.0131), ("trade-off", 45_000, 0.027),
     )
 }  # fmt: skip
+COSTS = {"parameters": "parameters", "ms": "time"}
 LABELS = ("parameters", "mse", "parameters", "MSE")
 POINTS = [(r["parameters"][0], r["mse"].mean()) for r in RESULTS.values()]
 VISION = {
@@ -56,6 +57,7 @@ def every_figure():
     yield figures.bars(["0", "1"], np.array([0.1, 0.2]), "digit", "error")
     yield figures.latent_use(RNG.normal(size=(50, 8)))
     yield figures.quality_by_cost(RESULTS, *LABELS, fit=True, front=True)
+    yield figures.fronts(RESULTS, COSTS, "mse", "MSE", {"ms": 1.05})
     yield figures.sweep({"baseline": {0.001: [0.1], 0.01: [nan]}}, "rate", "error")
     yield figures.forest({"size": {"2 latents": HALVED}}, "change", margin=0.02)
     yield figures.latent_map(LATENTS, np.arange(9000) % 10)
@@ -237,6 +239,29 @@ def test_no_name_covers_another_or_a_point():
     assert not any(box.contains(*dot) for box in boxes for dot in dots)
     frame = axis.get_window_extent()
     assert all(frame.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_fronts_fill_who_is_not_dominated_name_them_and_shade_the_gap():
+    """Of the times of two that differ by less than 5 %, neither is said to be less."""
+    figure = figures.fronts(RESULTS, COSTS, "mse", "MSE", {"ms": 1.05})
+    figure.draw_without_rendering()
+    counted, measured = figure.axes
+    assert counted.get_ylim() == measured.get_ylim()
+    best = ["narrow", "batch norm", "Leaky ReLU", "64 latents", "three blocks", "trade-off"]  # fmt: skip
+    for axis, filled in ((counted, best), (measured, ["baseline", *best])):
+        dots = [line for line in axis.lines if line.get_marker() in ("o", "s")]
+        solid = [line.get_markerfacecolor() != "white" for line in dots]
+        assert {name for name, is_solid in zip(RESULTS, solid, strict=True) if is_solid} == {*filled}  # fmt: skip
+        assert {text.get_text() for text in axis.texts} == {*filled}
+        boxes = [matplotlib.text.Text.get_window_extent(text) for text in axis.texts]
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    band = measured.collections[-1].get_paths()[0].vertices
+    assert band[:, 0].max() == pytest.approx(1.05 * 203)
+    assert set(legend(figure)) == {*RESULTS, "dominated", "Pareto front", "within the gap"}  # fmt: skip
+    assert figure.alt.startswith(
+        "Pareto fronts of MSE. By parameters trade-off, narrow,"
+    )
+    assert figure.alt.endswith("64 latents; within 5.0 % of it baseline.")
 
 
 def test_a_short_logarithmic_axis_still_has_ticks():

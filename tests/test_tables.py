@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
-from cae_keras import Table, differences, medians, summary
+from cae_keras import Table, cost_of, cost_table, differences, summary
 from cae_keras.compare.comparison import QUANTITIES
 from cae_keras.compare.tables import GROUPS
 
@@ -73,11 +73,19 @@ def test_each_measure_in_its_form(measure, found, text):
     assert cell(measure, found) == text
 
 
-def test_medians_have_quartiles_and_what_could_not_be_measured_is_a_dash():
-    times = [1.0, 1.1, 1.2, 1.5, 9.0]
-    low, middle, high = statistics.quantiles(times, n=4, method="inclusive")
-    assert cell("both", times[::-1], medians) == f"{middle:.2f} ({low:.2f}–{high:.2f})"
-    assert cell("memory", [math.nan], medians) == "–"
+def test_costs_are_lower_quartiles_and_what_could_not_be_measured_is_a_dash():
+    """A disturbance adds to a time and takes from a rate."""
+    times = [9.0, 1.1, 1.5, 1.0, 1.2]
+    low, middle, _ = statistics.quantiles(times, n=4, method="inclusive")
+    written = f"{low:.2f} ({min(times):.2f}–{middle:.2f})"
+    assert cell("both", times, cost_table) == written
+    rates = [256 / time for time in times]
+    _, middle, high = statistics.quantiles(rates, n=4, method="inclusive")
+    written = f"{high:,.0f} ({middle:,.0f}–{max(rates):,.0f})"
+    assert cell("throughput", rates, cost_table) == written
+    assert cost_of({"a": {"throughput": rates}}, "a", "throughput") == high
+    assert cell("memory", [math.nan], cost_table) == "–"
+    assert cell("macs", [1000, 1000], cost_table) == "1,000"
 
 
 def test_differences_are_rows_of_variants_in_the_order_of_the_results():

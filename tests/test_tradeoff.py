@@ -99,28 +99,33 @@ class TestQualityFloor:
 
 
 class TestFronts:
-    def test_against_the_definition_on_random_points(self):
-        x, y = np.random.default_rng(0).integers(0, 12, (2, 40))
+    @pytest.mark.parametrize("margin", [1.0, 1.25, 2.0])
+    def test_against_the_definition_on_random_points(self, margin):
+        x, y = np.random.default_rng(0).integers(1, 12, (2, 40))
         points = {str(i): {"cost": [x[i]], "error": [y[i]]} for i in range(40)}
-        found = cae.dominators(points, "cost", "error")
+        found = cae.dominators(points, "cost", "error", margin)
+
+        def beats(j, i):
+            if margin > 1:  # only who costs less by more than the margin
+                return x[i] / x[j] > margin and y[j] <= y[i]
+            return x[j] <= x[i] and y[j] <= y[i] and (x[j] < x[i] or y[j] < y[i])
+
         for i in range(40):
-            beating = {
-                str(j)
-                for j in range(40)
-                if x[j] <= x[i] and y[j] <= y[i] and (x[j] < x[i] or y[j] < y[i])
-            }
+            beating = {str(j) for j in range(40) if beats(j, i)}
             assert set(found[str(i)]) == beating  # equal points leave each other be
             errors = [y[int(name)] for name in found[str(i)]]
             assert errors == sorted(errors)
 
-    def test_the_median_cost_and_the_mean_error_count(self):
+    def test_the_lower_quartile_of_cost_and_the_mean_error_count(self):
         results = {
-            "a": {"ms": [1.0, 1.0, 100.0], "mse": [1.0, 1.0, 4.0]},
-            "b": {"ms": [2.0, 2.0, 2.0], "mse": [1.9, 1.9, 1.9]},
+            "a": {"ms": [3.0, 1.0, 1.0, 100.0, 3.0], "mse": [1.0, 1.0, 4.0]},
+            "b": {"ms": [0.5, 2.0, 2.0, 2.0, 2.0], "mse": [1.9, 1.9, 1.9]},
         }
         assert cae.dominators(results, "ms", "mse") == {"a": [], "b": []}
         results["a"]["mse"] = [1.0, 1.0, 1.0]
         assert cae.dominators(results, "ms", "mse") == {"a": [], "b": ["a"]}
+        # as far apart as two timings of one network: no difference
+        assert cae.dominators(results, "ms", "mse", 2.0) == {"a": [], "b": []}
 
 
 class TestBeyondTheStudy:

@@ -23,6 +23,7 @@ class Quantity:
     unit: Unit = PERCENT  # of a relative change; any other unit is of a difference
     exact: bool = False  # it follows from the configuration, the same for all seeds
     form: str = "{:.5f}"  # of one value, and of its spread
+    rate: bool = False  # more is better: a disturbance takes from it
 
 
 QUANTITIES = {
@@ -47,7 +48,7 @@ QUANTITIES = {
     "encode": Quantity("encode (ms)", form="{:.2f}"),
     "decode": Quantity("decode (ms)", form="{:.2f}"),
     "both": Quantity("both (ms)", form="{:.2f}"),
-    "throughput": Quantity("images a second", form="{:,.0f}"),
+    "throughput": Quantity("images a second", form="{:,.0f}", rate=True),
     "memory": Quantity("peak memory, one image (MB)", form="{:.1f}"),
     "batch_memory": Quantity("peak memory, 256 images (MB)", form="{:.1f}"),
 }
@@ -75,6 +76,32 @@ def values(results: Results, name: str, measure: str) -> np.ndarray:
             f"{measure} of {name!r} is {found.tolist()}: it must not depend on the seed"
         )
     return found
+
+
+def cost_range(results: Results, name: str, cost: str) -> np.ndarray:
+    """Returns least, lower quartile and median of a cost; `cost_of` says why.
+
+    Of a rate, which a disturbance lowers, they are median, upper quartile and most.
+    """
+    rate = cost in QUANTITIES and QUANTITIES[cost].rate
+    percentiles = (50, 75, 100) if rate else (0, 25, 50)
+    return np.percentile(values(results, name, cost), percentiles)
+
+
+def cost_of(results: Results, name: str, cost: str) -> float:
+    """Returns what counts of a cost that was measured repeatedly: the lower quartile.
+
+    A disturbance only adds to a time, so the low end of many is nearest to what a quiet
+    machine would take. The least of all is a single measurement, though, and may be low
+    by luck: of a network that was timed twice, the two lower quartiles lay closer
+    together than the two least, and than the two medians. Of a rate, such as images a
+    second, it is the upper quartile.
+
+    Example:
+        >>> cost_of({"narrow": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, "narrow", "both")
+        1.1
+    """
+    return float(cost_range(results, name, cost)[1])
 
 
 def change(

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cae_keras.compare.comparison import Results, values
+from cae_keras.compare.comparison import Results, cost_of, values
 from cae_keras.compare.tables import Table
-from cae_keras.config import CAEConfig
+from cae_keras.config import CAEConfig, real
 from cae_keras.measurements.baselines import PCA
 from cae_keras.metrics import mse
 
@@ -106,30 +106,38 @@ def choose(results: Results, errors: Mapping[str, float]) -> str | None:
 
 
 def dominators(
-    results: Results, cost: str, measure: str = "excess_bce"
+    results: Results, cost: str, measure: str = "excess_bce", margin: float = 1.0
 ) -> dict[str, list[str]]:
     """Returns by whom each is dominated: less of cost or error, no more of the other.
 
     Args:
-        cost: The measure of cost, less is better; its median counts.
+        cost: The measure of cost, less is better; what `cost_of` returns counts.
         measure: The measure of error, less is better; its mean over seeds counts.
+        margin: The ratio up to which two costs are not told apart, such as that of two
+            timings of one network: of two so close neither dominates the other.
 
     Returns:
         For each configuration the others, the best first. On the Pareto front are those
         with none: two equal points do not strike each other out.
+
+    Raises:
+        ValueError: If `margin` is less than 1.
 
     Example:
         >>> a, b = {"macs": [10], "mse": [0.2]}, {"macs": [20], "mse": [0.3]}
         >>> dominators({"a": a, "b": b}, "macs", "mse")
         {'a': [], 'b': ['a']}
     """
-    points = {}
-    for name in results:
-        costs, errors = (values(results, name, m) for m in (cost, measure))
-        points[name] = np.median(costs), errors.mean()
+    margin = real("margin", margin, low=1.0)
+    points = {
+        name: (cost_of(results, name, cost), values(results, name, measure).mean())
+        for name in results
+    }
     best_first = sorted(points, key=lambda name: points[name][::-1])
     return {
-        name: [other for other in best_first if _dominates(points[other], point)]
+        name: [
+            other for other in best_first if _dominates(points[other], point, margin)
+        ]
         for name, point in points.items()
     }
 
@@ -140,5 +148,7 @@ def _worst_seeds(results: Results, name: str) -> tuple[float, float, float]:
     return float(read.min()), float(ssim.min()), float(error.max())
 
 
-def _dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:
+def _dominates(a: tuple[float, float], b: tuple[float, float], margin: float) -> bool:
+    if margin > 1 and max(a[0], b[0]) <= margin * min(a[0], b[0]):
+        return False  # nobody knows which costs less
     return a[0] <= b[0] and a[1] <= b[1] and a != b

@@ -9,7 +9,14 @@ from numbers import Integral, Real
 import numpy as np
 from tabulate import tabulate
 
-from cae_keras.compare.comparison import Results, change, estimate, known, values
+from cae_keras.compare.comparison import (
+    Results,
+    change,
+    cost_range,
+    estimate,
+    known,
+    values,
+)
 from cae_keras.compare.text import as_text
 
 GROUPS = {  # of measures that are shown together
@@ -145,19 +152,19 @@ def differences(results: Results, measures: str | Sequence[str] = "change") -> T
     return _table("variant", variants, results, measures, _change)
 
 
-def medians(results: Results, measures: str | Sequence[str] = "speed") -> Table:
-    """Returns a row a configuration: medians, and from which to which quartile.
+def cost_table(results: Results, measures: str | Sequence[str] = "speed") -> Table:
+    """Returns a row a configuration: lower quartiles, and from the least to the median.
 
-    They do not mind the outliers of times. A value that does not vary has no quartiles,
-    and one that could not be measured is a dash.
+    Of a rate it is the upper quartile, and from the median to the most. A value that
+    does not vary has no range, and one that could not be measured is a dash.
 
     Example:
-        >>> medians({"baseline": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, ["both"])
+        >>> cost_table({"baseline": {"both": [1.5, 1.0, 1.1, 1.2, 9.0]}}, ["both"])
         configuration    both (ms)
         ---------------  ----------------
-        baseline         1.20 (1.10–1.50)
+        baseline         1.10 (1.00–1.20)
     """
-    return _table("configuration", results, results, measures, _quartiles)
+    return _table("configuration", results, results, measures, _cost)
 
 
 def _table(first: str, names: Iterable[str], results, measures, write) -> Table:
@@ -180,13 +187,12 @@ def _mean(results: Results, name: str, measure: str) -> str:
     return f"{mean} ± {spread}".replace("% ±", " ±")
 
 
-def _quartiles(results: Results, name: str, measure: str) -> str:
-    found, form = values(results, name, measure), known(measure).form.format
+def _cost(results: Results, name: str, measure: str) -> str:
+    found, form = cost_range(results, name, measure), known(measure).form.format
     if not np.isfinite(found).all():
         return "–"
-    low, median, high = map(form, np.percentile(found, (25, 50, 75)))
-    alone = known(measure).exact or len(found) == 1
-    return median if alone else f"{median} ({low}–{high})"
+    low, counts, high = map(form, found)
+    return f"{counts} ({low}–{high})" if np.ptp(found) else counts
 
 
 def _change(results: Results, name: str, measure: str) -> str:

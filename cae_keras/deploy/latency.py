@@ -15,9 +15,11 @@ def latency(
     """Times calls on one torch thread, side by side: each once in every round.
 
     A machine is now faster, now slower. If one network were timed after the other, that
-    would look like a difference between them; here a slow moment meets all alike. Every
-    other round goes through the calls backwards. Each call is warmed up, twice before
-    the first round and twice before each measurement.
+    would look like a difference between them; here a slow moment meets all alike. Each
+    round has an order of its own, shuffled by a seeded generator, so that none always
+    comes after the same one. Each call is warmed up, twice before the first round and
+    twice before each measurement. To learn how much of a difference is noise, give one
+    call two names.
 
     Args:
         calls: For each name what to do, without arguments.
@@ -42,11 +44,11 @@ def latency(
         name: Timer("call()", globals={"call": call}, num_threads=1)
         for name, call in calls.items()
     }
-    seconds = {name: np.empty(rounds) for name in timers}
+    seconds, rng = {name: np.empty(rounds) for name in timers}, np.random.default_rng(0)
     with torch.no_grad():
         once = {name: timer.timeit(2).median for name, timer in timers.items()}
         for i in range(rounds):
-            for name in list(timers)[:: -1 if i % 2 else 1]:
+            for name in rng.permutation(list(timers)):
                 number = int(np.ceil(least / max(once[name], 1e-9)))
                 seconds[name][i] = timers[name].timeit(number).median
     return seconds

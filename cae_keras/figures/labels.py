@@ -1,10 +1,12 @@
 """Names beside the points of a scatter plot, placed where they cover least."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from cae_keras.figures.style import GREY, colors_of
+from cae_keras.figures.style import GREY
 
 NAME = {
     "textcoords": "offset points",
@@ -19,14 +21,16 @@ AROUND = [
 ]
 
 
-def place_names(axis, names: list[str], x: np.ndarray, y: np.ndarray):
+def place_names(
+    axis, points: Mapping[str, tuple[float, float]], colors: Mapping[str, str], **text
+):
     """Writes each name where it covers least, with a line to its point if it is far."""
     axis.figure.draw_without_rendering()  # fixes the layout, so that pixels are known
     frame, scale = axis.get_window_extent(), axis.figure.dpi / 72
     busy = _busy(axis)
     placed = []
-    for name, color, *point in zip(names, colors_of(names), x, y, strict=True):
-        label = axis.annotate(name, point, (0, 0), **NAME)
+    for name, point in points.items():
+        label = axis.annotate(name, point, (0, 0), **NAME, **text)
         half = Text.get_window_extent(label).size / 2
         dot, tries = axis.transData.transform(point), []
         for distance, angle in AROUND:
@@ -38,7 +42,7 @@ def place_names(axis, names: list[str], x: np.ndarray, y: np.ndarray):
             tries.append((price, distance, away / scale, box, lead))
         _, distance, away, box, lead = min(tries, key=lambda place: place[0])
         label.set_position(away)
-        label.arrow_patch.set(color=color, visible=distance > 10)
+        label.arrow_patch.set(color=colors[name], visible=distance > 10)
         placed.append(box)
         busy = np.concatenate([busy, lead])
 

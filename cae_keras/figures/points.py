@@ -1,13 +1,17 @@
 """Figures that hold configurations against each other, over a cost or a setting."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
+from cae_keras.compare.comparison import cost_of
 from cae_keras.compare.front import dominators
 from cae_keras.figures.labels import place_names
 from cae_keras.figures.style import (
+    COLORS,
     GREY,
     Figure,
     colors_of,
@@ -20,6 +24,7 @@ from cae_keras.figures.style import (
 
 DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white"}
 LINE = {"color": GREY, "lw": 1.4, "zorder": 1}
+BAND = {"color": GREY, "alpha": 0.3, "lw": 0}
 
 
 @styled
@@ -36,7 +41,7 @@ def quality_by_cost(
 
     Args:
         results: For each configuration its measures, `{measure: (runs,)}`.
-        cost: The measure along x: its median, and a bar from quartile to quartile.
+        cost: The measure along x: its lower quartile.
         measure: The measure along y, of which less is better; a bar goes from the
             least to the largest run.
         fit: Whether to draw the least-squares line through the means; its slope is the
@@ -55,25 +60,71 @@ def quality_by_cost(
     axis = figure.subplots()
     axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     axis.margins(0.12)
-    said, points = [], []
-    for name, color in zip(results, colors_of(results), strict=True):
-        costs, values = results[name][cost], results[name][measure]
-        x, y = np.median(costs), np.mean(values)
-        mean_and_range(axis, {x: values}, color=color, **DOT)
-        axis.plot(np.percentile(costs, (25, 75)), [y, y], color=color)
-        said.append(f"{name} {y:.3g} at {x:{',.0f' if x >= 100 else '.3g'}}")
-        points.append((x, y))
-    x, y = np.transpose(points)
+    points = _draw_points(axis, results, cost, measure)
+    said = [
+        f"{name} {y:.3g} at {x:{',.0f' if x >= 100 else '.3g'}}"
+        for name, (x, y) in points.items()
+    ]
     figure.alt = f"{ylabel} by {xlabel}: {'; '.join(said)}."
     if fit:
+        x, y = np.transpose([*points.values()])
         figure.alt += f" The slope is {_draw_fit(axis, x, y, cost):.2f}."
     if front:
-        best = _draw_front(axis, x, y, dominators(results, cost, measure))
+        best = _draw_front(axis, points, dominators(results, cost, measure))
         figure.alt += f" On the Pareto front: {', '.join(best)}."
     if fit or front:
         axis.legend()
     plain_log_ticks(axis.xaxis, axis.yaxis)
-    place_names(axis, list(results), x, y)
+    place_names(axis, points, dict(zip(results, colors_of(results), strict=True)))
+    return figure
+
+
+@styled
+def fronts(
+    results: Mapping[str, Mapping[str, np.ndarray]],
+    costs: Mapping[str, str],
+    measure: str,
+    ylabel: str,
+    margins: Mapping[str, float] = MappingProxyType({}),
+) -> Figure:
+    """Draws a panel for each cost: all configurations, and the Pareto front.
+
+    Who is dominated has a hollow point.
+
+    Args:
+        results: For each configuration its measures, `{measure: (runs,)}`.
+        costs: The measures along x, and the label of each.
+        measure: The measure along y, of which less is better.
+        margins: For a cost that was measured, the `margin` of `dominators`. A band as
+            wide as that stands beside the front: who lies in it is not dominated.
+
+    Example:
+        >>> results = {"a": {"ms": [2], "mse": [0.4]}, "b": {"ms": [4], "mse": [0.5]}}
+        >>> fronts(results, {"ms": "time"}, "mse", "error").alt
+        'Pareto fronts of error. By time a.'
+    """
+    rows = -(-len(costs) // 2)
+    figure, said, named = Figure(1.2 + 2.7 * rows), [], {}
+    axes = figure.subplots(rows, 2, sharey=True, squeeze=False).flat
+    for axis, (cost, xlabel) in zip(axes, costs.items(), strict=False):
+        axis.set(xscale="log", yscale="log", xlabel=xlabel)
+        axis.margins(0.12)
+        margin = margins.get(cost, 1.0)
+        beaten_by = dominators(results, cost, measure, margin)
+        hollow = [name for name, others in beaten_by.items() if others]
+        points = _draw_points(axis, results, cost, measure, hollow)
+        best = _draw_front(axis, points, dominators(results, cost, measure), margin)
+        plain_log_ticks(axis.xaxis, axis.yaxis, few=True)
+        named[axis] = {name: points[name] for name in points if name not in hollow}
+        near = [name for name in named[axis] if name not in best]
+        within = f"; within {100 * (margin - 1):.1f} % of it {', '.join(near)}"
+        said.append(f"By {xlabel} {', '.join(best)}{within if near else ''}.")
+    figure.supylabel(ylabel, fontsize="medium")
+    colors = dict(zip(results, colors_of(results), strict=True))
+    legend_below(figure, _handles(colors, margins))
+    for axis, points in named.items():  # when nothing moves the axes any more
+        place_names(axis, points, colors, fontsize=9)
+    figure.alt = f"Pareto fronts of {ylabel}. {' '.join(said)}"
     return figure
 
 
@@ -128,13 +179,52 @@ def _draw_fit(axis, x: np.ndarray, y: np.ndarray, cost: str) -> float:
     return slope
 
 
-def _draw_front(axis, x: np.ndarray, y: np.ndarray, dominated_by: dict) -> list[str]:
+def _draw_points(
+    axis, results: Mapping, cost: str, measure: str, hollow: Sequence[str] = ()
+) -> dict[str, tuple[float, float]]:
+    """Draws each configuration at its cost and its mean error; returns both."""
+    points = {}
+    for name, color in zip(results, colors_of(results), strict=True):
+        x, values = cost_of(results, name, cost), results[name][measure]
+        empty = {"markerfacecolor": "white", "markeredgecolor": color}
+        look = _dot(name) | (empty if name in hollow else {})
+        mean_and_range(axis, {x: values}, color=color, **look)
+        points[name] = x, float(np.mean(values))
+    return points
+
+
+def _draw_front(
+    axis, points: Mapping, dominated_by: Mapping, margin: float = 1.0
+) -> list[str]:
     """Draws the Pareto front as steps; returns who is on it, the cheapest first."""
-    names = list(dominated_by)
-    best = [i for i in np.argsort(x) if not dominated_by[names[i]]]
-    steps = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])
-    axis.plot(*steps.T, label="Pareto front", **LINE)
-    return [names[i] for i in best]
+    best = [name for name, others in dominated_by.items() if not others]
+    best.sort(key=lambda name: points[name][0])
+    x, y = np.transpose([points[name] for name in best])
+    x, y = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
+    axis.plot(x, y, label="Pareto front", **LINE)
+    if margin > 1:
+        x, y = np.append(x[0], x), np.append(max(y for _, y in points.values()), y)
+        axis.fill_betweenx(y, x, margin * x, **BAND)
+    return best
+
+
+def _dot(name: str) -> dict:
+    """Returns the look of a point: what is added to the study is a square."""
+    return DOT if name in COLORS else DOT | {"marker": "s"}
+
+
+def _handles(colors: Mapping[str, str], margins: Mapping) -> dict:
+    """Returns the legend of fronts: a point for each configuration, and the rest."""
+    handles = {
+        name: Line2D([], [], color=color, ls="", **_dot(name))
+        for name, color in colors.items()
+    }
+    hollow = DOT | {"color": "white", "markeredgecolor": GREY}
+    handles["dominated"] = Line2D([], [], ls="", **hollow)
+    handles["Pareto front"] = Line2D([], [], **LINE)
+    if margins:
+        handles["within the gap"] = Patch(**BAND)
+    return handles
 
 
 def _split(by_setting: Mapping, cap: float) -> tuple[dict, dict]:

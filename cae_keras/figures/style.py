@@ -95,17 +95,18 @@ def bare(axis):
     axis.spines[:].set_visible(False)
 
 
-def plain_log_ticks(*axes):
+def plain_log_ticks(*axes, few: bool = False):
     """Labels logarithmic axes with plain numbers, whatever they span.
 
     Call it when everything is drawn. Some decades have ticks at 1, 2 and 5, many
-    at 1 only, and a small part of one has them where a linear axis would.
+    at 1 only, and a small part of one has them where a linear axis would. A narrow
+    panel has room for few.
     """
     for axis in axes:
         low, high = axis.get_view_interval()
         if high < 3 * low:
-            locator = MaxNLocator(6, steps=(1, 2, 5, 10))
-        elif high < 10 * low:
+            locator = MaxNLocator(3 if few else 6, steps=(1, 2, 5, 10))
+        elif high < 10 * low and not few:
             locator = LogLocator(subs=(1, 1.5, 2, 3, 5, 7))
         else:
             locator = LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,))
@@ -116,7 +117,8 @@ def plain_log_ticks(*axes):
 
 def legend_below(figure: Figure, handles: Mapping):
     """Names lines, `{name: line}`, below the axes, where the legend covers nothing."""
-    columns = -(-len(handles) // (1 + (len(handles) > 5)))
+    count = len(handles)
+    columns = 4 if count > 10 else -(-count // (1 + (count > 5)))
     place = {"loc": "outside lower center", "ncols": columns}
     figure.legend(list(handles.values()), list(handles), **place)
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from cae_keras.compare.comparison import QUANTITIES
+from cae_keras.compare.comparison import QUANTITIES, cost_range
 from cae_keras.compare.tables import Table, summary
 from cae_keras.config import ROOT, get_preset
 from cae_keras.data import Mnist
@@ -19,6 +19,7 @@ MARKERS = ["<!-- results -->", "<!-- /results -->"]
 CONFIGURATIONS = ("baseline", "narrow", "trade-off")
 KEPT = ("parameters", "macs", "code_bytes", "bce", "excess_bce", "mse", "ssim", "read")
 SHOWN = ("parameters", "code_bytes", "bce", "read")  # and the latency
+LATENCY = ("least", "lower_quartile", "median")  # a disturbance only adds
 
 
 def update(data: Mnist) -> str:
@@ -69,9 +70,8 @@ def collect(data: Mnist) -> dict:
     for name in shown:
         found = {what: list(map(_rounded, measured[name][what])) for what in KEPT}
         exact = {what: int(found[what][0]) for what in KEPT if QUANTITIES[what].exact}
-        low, median, high = np.percentile(costs[name]["both"], (25, 50, 75))
-        latency = {"low": low, "median": median, "high": high}
-        latency = {quartile: _rounded(ms) for quartile, ms in latency.items()}
+        times = map(_rounded, cost_range(costs, name, "both"))
+        latency = dict(zip(LATENCY, times, strict=True))
         figures[name] = found | exact | {"latency_ms": latency}
     return {
         "preset": preset.name,
@@ -94,7 +94,7 @@ def render(results: dict) -> str:
     columns = summary(found, SHOWN)
     rows = [[what, *(column[what] for column in columns)] for what in columns.headers]
     times = [figures["latency_ms"] for figures in shown.values()]
-    form = "{median:.2f} ({low:.2f}–{high:.2f})".format
+    form = "{lower_quartile:.2f} ({least:.2f}–{median:.2f})".format
     rows.append(["latency of one image (ms)", *(form(**each) for each in times)])
     preset = "" if results["preset"] == "full" else ", for a first look only"
     return (
@@ -102,8 +102,8 @@ def render(results: dict) -> str:
         f"Preset `{results['preset']}`{preset}: {results['images']:,} training images, "
         f"{results['epochs']} epochs with {results['optimizer'].capitalize()}, seeds "
         f"{_listed(results['seeds'])}. Measured on "
-        "the test images, mean ± standard deviation over the seeds; latency: median "
-        "(quartiles) through encoder and decoder, on one thread.\n"
+        "the test images, mean ± standard deviation over the seeds; latency: lower "
+        "quartile (least–median) through encoder and decoder, on one thread.\n"
         f"Machine: {of['processor']}, {of['cores']} cores, {of['memory']}, "
         f"{of['system']}; Python {of['python']}, Keras {of['keras']}, PyTorch "
         f"{of['torch']}, NumPy {of['numpy']}; {of['date']}.\n"
