@@ -45,15 +45,17 @@ def forest(
     axis = figure.subplots()
     _percent_axis(axis, [i for g in effects.values() for i in g.values()], margin)
     at, labels, said = 0, {}, []
+    repeated = len({name for of in effects.values() for name in of}) < rows - len(effects)
     for factor, variants in effects.items():
         place = {"transform": axis.get_yaxis_transform(), "va": "center"}
         axis.text(0.01, at, factor, weight="bold", bbox=PAPER, **place)
-        for name, interval in variants.items():
+        colors = colors_of(variants)
+        for (name, interval), color in zip(variants.items(), colors, strict=True):
             at += 1
             labels[at] = name
-            text = _draw_interval(axis, at, interval, *colors_of([name]))
+            text = _draw_interval(axis, at, interval, color)
             axis.text(1.02, at, text, fontsize=9.5, **place)
-            said.append(f"{name} {text}")
+            said.append(f"{factor}, {name} {text}" if repeated else f"{name} {text}")
         at += 1
     axis.set(ylim=(at - 0.4, -0.6), xlabel=f"{xlabel} (%)")
     axis.set_yticks(list(labels), labels.values())
@@ -112,31 +114,16 @@ def _draw_cell(axis, x: int, y: int, interval) -> str:
     """Draws one cell of a map, pale if zero is not excluded; returns its text."""
     excluded = not interval.low <= 0 <= interval.high
     strength = min(abs(interval.mean) / STRONGEST, 1) ** 0.5
-    color = matplotlib.colormaps["PuOr_r"](
-        0.5 + 0.45 * np.sign(interval.mean) * strength
-    )
-    axis.add_patch(
-        Rectangle(
-            (x - 0.48, y - 0.48),
-            0.96,
-            0.96,
-            fc=color,
-            alpha=1.0 if excluded else 0.3,
-            ec="none",
-        )
-    )
+    place = 0.5 + 0.45 * np.sign(interval.mean) * strength
+    face = {"fc": matplotlib.colormaps["PuOr_r"](place), "alpha": 1 if excluded else 0.3}
+    axis.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, **face))
     text = as_text(interval, PERCENT)
-    dark = excluded and strength > 0.8
-    axis.text(
-        x,
-        y,
-        text.replace(" (", "\n("),
-        ha="center",
-        va="center",
-        fontsize=9,
-        color="white" if dark else BASELINE,
-        weight="bold" if excluded else "normal",
-    )
+    look = {
+        "color": "white" if excluded and strength > 0.8 else BASELINE,
+        "weight": "bold" if excluded else "normal",
+    }
+    middle = {"ha": "center", "va": "center", "fontsize": 8.5}
+    axis.text(x, y, text.replace(" (", "\n("), **middle, **look)
     return text
 
 
