@@ -27,7 +27,7 @@ from cae_keras.compare.additivity import (
     whether_it_adds_up,
 )
 from cae_keras.compare.claims import judge_claims
-from cae_keras.compare.comparison import QUANTITIES, change, cost_of, effects
+from cae_keras.compare.comparison import change, cost_of, effects
 from cae_keras.compare.earlier import first_study, tried_recipes, turned
 from cae_keras.compare.front import (
     QUALITY_FLOOR,
@@ -98,7 +98,7 @@ __all__ = [
     "load_onnx", "load_or_train_reader", "machine", "mean_image", "measure",
     "meets_quality_floor", "missed_by", "mse", "OneCycle", "orthogonalise", "p_value",
     "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
-    "QUALITY_FLOOR", "quality_floor_table", "quantise", "QUANTITIES", "reach",
+    "QUALITY_FLOOR", "quality_floor_table", "quantise", "reach",
     "receptive_field", "Recipe", "recipe_for", "reconstruct_among", "relative_change",
     "RULE", "run", "save_int8", "save_keras", "save_onnx", "saved_bytes", "sharpness",
     "smallest_detectable", "summary", "Table", "TIMES", "to_float", "tried_recipes",
