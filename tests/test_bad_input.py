@@ -132,7 +132,7 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.change(RESULTS, "mse", "wid"), "configuration='wid'", "'baseline', 'wide'"),
     (lambda: cae.change({"a": {"b": [1]}}, "b", "a", "a"), "measure='b'", "one of 'bce'"),
     (lambda: cae.effects({"wide": {"mse": [1.0]}}, "mse"), "='baseline'", "have 'wide'"),
-    (lambda: cae.predicted_changes({}, "mse"), "='8 latents'", "they have none"),
+    (lambda: cae.predicted_changes({}, "mse"), "='narrow'", "they have none"),
     *((lambda f=f: f(RESULTS, ["mes"]), "measure='mes'", "one of 'bce'") for f in (cae.summary, cae.differences, cae.cost_table)),
     (lambda: cae.differences(RESULTS, "mse"), "measures='mse'", "or one of 'quality'"),
     (lambda: cae.dominators(RESULTS, "macs", "mse"), "measure='macs'", "have 'mse'"),

@@ -32,6 +32,7 @@ def small_study(monkeypatch, tiny):
     registry = dict(EXPERIMENTS)
     EXPERIMENTS.clear()
     EXPERIMENTS["filters"] = Experiment("filters", "width", "Does it?", SMALL)
+    monkeypatch.delitem(BEYOND, "pairs")  # which has the study's baseline
     preset = Preset("full", Recipe(images=64, epochs=3), (0, 1))
     monkeypatch.setitem(config.PRESETS, "full", preset)
     monkeypatch.setenv("CAE_WORKERS", "1")
