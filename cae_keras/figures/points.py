@@ -150,7 +150,6 @@ def sweep(
     figure = Figure(3.7)
     axis = figure.subplots()
     axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-    axis.margins(y=0.1 + 0.06 * len(by_label))
     edge = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "top"}
     handles, said = {}, []
     for i, (label, by_setting, look) in enumerate(with_looks(by_label)):
@@ -161,6 +160,7 @@ def sweep(
             axis.text(*place, f"↑ {count}", fontsize=9, color=look["color"], **edge)
         said.append(f"{label} {_words(kept, diverged)}")
     if axis.texts:
+        axis.margins(y=0.1 + 0.06 * len(by_label))
         handles["↑ diverged"] = Line2D([], [], ls="")
     plain_log_ticks(axis.xaxis, axis.yaxis)
     legend_below(figure, handles)
