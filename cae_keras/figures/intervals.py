@@ -45,7 +45,7 @@ def forest(
     axis = figure.subplots()
     _percent_axis(axis, [i for g in effects.values() for i in g.values()], margin)
     at, labels, said = 0, {}, []
-    repeated = len({name for of in effects.values() for name in of}) < rows - len(effects)
+    repeated = len(set().union(*effects.values())) < rows - len(effects)
     for factor, variants in effects.items():
         place = {"transform": axis.get_yaxis_transform(), "va": "center"}
         axis.text(0.01, at, factor, weight="bold", bbox=PAPER, **place)
@@ -115,8 +115,8 @@ def _draw_cell(axis, x: int, y: int, interval) -> str:
     excluded = not interval.low <= 0 <= interval.high
     strength = min(abs(interval.mean) / STRONGEST, 1) ** 0.5
     place = 0.5 + 0.45 * np.sign(interval.mean) * strength
-    face = {"fc": matplotlib.colormaps["PuOr_r"](place), "alpha": 1 if excluded else 0.3}
-    axis.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, **face))
+    color = matplotlib.colormaps["PuOr_r"](place, 1 if excluded else 0.3)
+    axis.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fc=color))
     text = as_text(interval, PERCENT)
     look = {
         "color": "white" if excluded and strength > 0.8 else BASELINE,
