@@ -29,6 +29,7 @@ from cae_keras.compare.additivity import (
 from cae_keras.compare.claims import judge_claims
 from cae_keras.compare.comparison import change, cost_of, effects
 from cae_keras.compare.earlier import first_study, tried_recipes, turned
+from cae_keras.compare.findings import finding, listed, say
 from cae_keras.compare.front import (
     QUALITY_FLOOR,
     RULE,
@@ -90,17 +91,17 @@ from cae_keras.training import OneCycle
 __all__ = [
     "as_percent", "as_text", "batch_coupling", "bce", "bce_floor", "benchmark",
     "budget_table", "build_autoencoder", "build_decoder", "build_encoder", "CAEConfig",
-    "change", "choose", "cost", "cost_of", "cost_table", "dead_units",
-    "differences", "digit_steps", "dominators", "effects", "excess_bce", "EXPERIMENTS",
+    "change", "choose", "cost", "cost_of", "cost_table", "dead_units", "differences",
+    "digit_steps", "dominators", "effects", "excess_bce", "EXPERIMENTS", "finding",
     "first_of_each_class", "first_study", "fit_pca", "fold_batch_norm", "get_preset",
     "holm", "interactions", "interval", "is_trained", "judge", "judge_claims",
-    "kernel_size", "latency", "load_digit", "load_fashion", "load_idx", "load_mnist",
-    "load_onnx", "load_or_train_reader", "machine", "mean_image", "measure",
-    "meets_quality_floor", "missed_by", "mse", "OneCycle", "orthogonalise", "p_value",
-    "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
-    "QUALITY_FLOOR", "quality_floor_table", "quantise", "reach",
-    "receptive_field", "Recipe", "recipe_for", "reconstruct_among", "relative_change",
-    "RULE", "run", "save_int8", "save_keras", "save_onnx", "saved_bytes", "sharpness",
+    "kernel_size", "latency", "listed", "load_digit", "load_fashion", "load_idx",
+    "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",
+    "measure", "meets_quality_floor", "missed_by", "mse", "OneCycle", "orthogonalise",
+    "p_value", "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
+    "QUALITY_FLOOR", "quality_floor_table", "quantise", "reach", "receptive_field",
+    "Recipe", "recipe_for", "reconstruct_among", "relative_change", "RULE", "run",
+    "save_int8", "save_keras", "save_onnx", "saved_bytes", "say", "sharpness",
     "smallest_detectable", "summary", "Table", "TIMES", "to_float", "tried_recipes",
     "try_all", "turned", "whether_it_adds_up",
 ]  # fmt: skip
