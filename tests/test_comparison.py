@@ -60,6 +60,7 @@ class TestChange:
         ((0.0052, 0.0041, 0.0063, 3), SHARE, "0.52 % (0.41 to 0.63)"),
         ((-1.5, -math.inf, math.inf, 1), DECIBELS, "−1.50 dB (one seed: no interval)"),
         ((50.0, -100.0, math.inf, 2), PERCENT, "+50.0 % (−100.0 to ∞)"),
+        ((39.0, -83.0, 4_070_096.0, 2), PERCENT, "+39 % (−83 to over +100,000)"),
     ],
 )  # fmt: skip
 def test_shown_with_the_digits_that_are_known(found, unit, text):

@@ -71,6 +71,8 @@ with open("times.txt", "a") as file:
 """
 )
 SHOWN = """
+{commit}`abc1234`
+
 :::{source} metrics.py
 :object: EPSILON bce
 :::
@@ -630,6 +632,7 @@ def test_a_book_with_a_repository_is_launched_cloned_and_found(seven):
     launched = "mybinder.org/v2/gh/Somebody/a-fork/main?urlpath=lab/tree/book/b.md"
     assert re.findall(r'href="https://(mybinder[^"]*)"', page) == [launched]
     assert f"git clone --quiet --depth 1 {REPOSITORY} cae_book" in (html / "_sources" / "b.ipynb").read_text()  # fmt: skip
+    assert f'href="{REPOSITORY}/commit/abc1234"' in page
     base = "https://somebody.github.io/a-fork/"
     assert f"<loc>{base}b.html</loc>" in (html / "sitemap.xml").read_text("utf-8")
     assert f"Sitemap: {base}sitemap.xml" in (html / "robots.txt").read_text("utf-8")
@@ -688,7 +691,12 @@ def test_a_copy_within_another_repository_does_not_take_its_remote(named, tmp_pa
 
 def test_without_git_nothing_is_shown(extension, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert extension("addresses").origin() == ""
+    module = extension("addresses")
+    assert module.origin() == ""
+    settings = SimpleNamespace(env=SimpleNamespace(config=SimpleNamespace(html_theme_options={})))  # fmt: skip
+    inliner = SimpleNamespace(document=SimpleNamespace(settings=settings))
+    ((shown,), _) = module.commit("commit", "", "abc1234", 1, inliner)
+    assert (shown.tagname, shown.astext()) == ("literal", "abc1234")
 
 
 @pytest.mark.parametrize("minor", [4, 5])

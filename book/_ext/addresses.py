@@ -8,6 +8,7 @@ from urllib.parse import quote, urljoin
 from xml.sax.saxutils import escape
 
 import nbformat
+from docutils import nodes
 from package import ROOT
 
 GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+?)(?:\.git)?/?")
@@ -32,6 +33,7 @@ for name in ("numpy", "torch", "keras"):
 
 
 def setup(app):
+    app.add_role("commit", commit)
     app.connect("config-inited", name_addresses, priority=3)
     app.connect("build-finished", invite_search_engines)
     app.connect("build-finished", begin_notebooks)
@@ -59,6 +61,14 @@ def name_addresses(app, config):
     if pages:
         pages = pages.rstrip("/") + "/"  # or what is joined would replace the last name
     config.html_baseurl = config.ogp_site_url = pages
+
+
+def commit(name, rawtext, text, lineno, inliner, options=None, content=()):
+    """Shows the hash of a commit, which leads to it if the repository is known."""
+    shown, config = nodes.literal(rawtext, text), inliner.document.settings.env.config
+    if not (url := config.html_theme_options.get("repository_url")):
+        return [shown], []
+    return [nodes.reference(rawtext, "", shown, refuri=f"{url}/commit/{text}")], []
 
 
 def invite_search_engines(app, exception):

@@ -18,6 +18,7 @@ class Unit:
     decimals: int = 2  # the most that are worth showing
 
 
+MOST = 100_000  # of a larger number, only that it is larger says anything
 PERCENT = Unit(as_percent, after=" %")  # of logarithms
 TIMES = Unit(lambda x: 1 + as_percent(x) / 100, before="×", signed=False)  # the same
 POINTS = Unit(lambda x: 100 * x, after=" points")  # of shares
@@ -68,7 +69,8 @@ def _number(x: float, decimals: int, signed: bool) -> str:
     """Returns a number with a real minus sign, and no sign at all if it rounds to 0."""
     if math.isinf(x):
         return "∞" if x > 0 else "−∞"
-    text = f"{x:{'+' if signed else ''},.{decimals}f}"
+    over = "over " if x > MOST else ""
+    text = f"{min(x, MOST):{'+' if signed else ''},.{decimals}f}"
     if not text.strip("+-0."):
         text = text.lstrip("+-")
-    return text.replace("-", "−")
+    return over + text.replace("-", "−")
