@@ -1,18 +1,22 @@
 """Pictures of digits and of what becomes of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import FancyArrowPatch
 
 from cae_keras.config import positive_int
-from cae_keras.figures.style import GREY, WIDTH, Figure, bare, styled
+from cae_keras.figures.style import MIDDLE, WIDTH, Figure, bare, pictured
 
 INK = {"cmap": "gray", "vmin": 0, "vmax": 1}  # white on black
-ERROR = {"cmap": "PuOr", "vmin": -1, "vmax": 1}
+LOST_ADDED = LinearSegmentedColormap.from_list(  # black as paper is: no glare at night
+    "lost and added", ("#ffd3a0", "#e8871e", "black", "#8d76d6", "#ddd3ff")
+)
+ERROR = {"cmap": LOST_ADDED, "vmin": -1, "vmax": 1}
 
 
-@styled
+@pictured
 def digits(
     images: np.ndarray,
     titles: Sequence[str] = (),
@@ -47,7 +51,7 @@ def digits(
     return figure
 
 
-@styled
+@pictured
 def reconstructions(
     originals: np.ndarray, by_model: Mapping[str, np.ndarray], alt: str = ""
 ) -> Figure:
@@ -96,13 +100,17 @@ def reconstructions(
     return figure
 
 
-@styled
+@pictured
 def rows(
-    by_label: Mapping[str, np.ndarray], titles: Sequence[str] = (), alt: str = ""
+    by_label: Mapping[str, np.ndarray],
+    titles: Sequence[str] = (),
+    alt: str = "",
+    differences: Collection[str] = (),
 ) -> Figure:
     """Draws rows of images, such as two ways from one digit to another.
 
-    A row has a label and `(n, height, width, 1)` in [0, 1], a column may have a title.
+    A row has a label and `(n, height, width, 1)`, a column may have a title. Values lie
+    in [0, 1]; those of the rows that are `differences` in [−1, 1], drawn as errors are.
 
     Example:
         >>> rows({"pixels": np.zeros((8, 28, 28, 1))}).alt
@@ -111,7 +119,10 @@ def rows(
     n = max(map(len, by_label.values()))
     height = WIDTH / (n + 1.2) * len(by_label) * 1.06 + (0.35 if titles else 0.1)
     alt = alt or f"Rows of {n} images: {', '.join(by_label)}."
-    drawn = [(label, images, INK) for label, images in by_label.items()]
+    drawn = [
+        (label, images, ERROR if label in differences else INK)
+        for label, images in by_label.items()
+    ]
     figure, axes = _picture_table(drawn, height, alt)
     for axis, title in zip(axes[0], titles, strict=False):
         axis.set_title(title, fontsize=9)
@@ -136,7 +147,7 @@ def _picture_table(
     return figure, axes
 
 
-@styled
+@pictured
 def overview(
     image: np.ndarray,
     encoded: Sequence[np.ndarray],
@@ -193,11 +204,10 @@ def _strip(figure: Figure, latents: np.ndarray, centre: float):
 def _arrow(figure: Figure, start: float, end: float, name: str):
     """Draws an arrow along the upper edge, with a name on it."""
     arrow = FancyArrowPatch(
-        (start, 0.94), (end, 0.94), arrowstyle="-|>", mutation_scale=12, color=GREY
+        (start, 0.9), (end, 0.9), arrowstyle="-|>", mutation_scale=12, color=MIDDLE
     )
     figure.add_artist(arrow)
-    at = ((start + end) / 2, 0.94)
-    figure.text(*at, name, ha="center", va="center", backgroundcolor="white")
+    figure.text((start + end) / 2, 0.915, name, ha="center", va="bottom")
 
 
 def _stack(figure: Figure, feature_map: np.ndarray, centre: float, width: float):
@@ -211,7 +221,7 @@ def _stack(figure: Figure, feature_map: np.ndarray, centre: float, width: float)
         axis = figure.add_axes(place)
         axis.imshow(feature_map[..., channel], cmap="gray")
         bare(axis)
-        axis.spines[:].set(visible=True, color="white", lw=1)
+        axis.spines[:].set(visible=True, color=MIDDLE, lw=1)
 
 
 def card(title: str, rows: Mapping[str, np.ndarray]) -> Figure:

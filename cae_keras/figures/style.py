@@ -16,9 +16,9 @@ import matplotlib.figure
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from PIL import Image
+from PIL import Image, ImageColor
 
-BASELINE, GREY = "#404040", "#8a8a8a"
+BASELINE, GREY, MIDDLE = "#404040", "#8a8a8a", "#767676"
 COLORS = {
     "baseline": BASELINE,
     "narrow": "#617DE3",
@@ -45,7 +45,12 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
-styled = matplotlib.rc_context(STYLE)
+PICTURED = {  # on no ground: one grey is read on white paper and on a dark page
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), MIDDLE),
+    **dict.fromkeys(("xtick.color", "ytick.color"), MIDDLE),
+}
+styled, pictured = (matplotlib.rc_context(STYLE | more) for more in ({}, PICTURED))
 
 
 class Figure(matplotlib.figure.Figure):
@@ -61,12 +66,20 @@ class Figure(matplotlib.figure.Figure):
     def png(self, dpi: int = 180) -> bytes:
         """Returns it as a PNG file of half the usual size: no more than 256 colours.
 
-        They differ from those drawn by less than an eye can see.
+        They differ from those drawn by less than an eye can see. Where a figure has no
+        ground there is but its text, one grey of 16 opacities.
         """
         drawn, file = io.BytesIO(), io.BytesIO()
         self.savefig(drawn, format="png", dpi=dpi)
-        few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
-        few.save(file, format="png", optimize=True)
+        image = Image.open(drawn)
+        few = image.convert("RGB").quantize(240, Image.Quantize.MAXCOVERAGE)
+        opacity = np.asarray(image.getchannel("A"))
+        place = np.where(opacity < 255, 240 + opacity // 16, np.asarray(few))
+        grey = ImageColor.getrgb(MIDDLE)
+        out = Image.fromarray(place.astype("uint8"), "P")
+        out.putpalette([*few.getpalette()[:720], *16 * grey])
+        clear = bytes([255] * 240 + [17 * level for level in range(16)])
+        out.save(file, format="png", optimize=True, transparency=clear)
         return file.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
