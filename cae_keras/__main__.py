@@ -101,7 +101,7 @@ def _search(mnist):
 def _show(runs, mnist, split: str):
     """Measures runs on a split, prints the means over their seeds, and returns all."""
     measured = measure(runs, mnist, split=split)
-    headers = ["", f"{split} BCE", "MSE", "SSIM", "read right", "seeds"]
+    headers = ["", f"{split} BCE", "MSE", "SSIM", "accuracy", "seeds"]
     rows = [
         [name, *(values[what].mean() for what in SHOWN), len(values["bce"])]
         for name, values in measured.items()

@@ -54,7 +54,7 @@ EXPERIMENTS = _by_name(
         "baseline": BASELINE,
         "three blocks": replace(BASELINE, filters=(32, 32, 64, 64)),
     }),
-    Experiment("tradeoff", "all of them", "Would you deploy it?", {
+    Experiment("tradeoff", "four at once", "Would you deploy it?", {
         "baseline": BASELINE,
         "trade-off": CAEConfig((16, 32, 32), 16, True, "leaky_relu"),
     }),
@@ -81,7 +81,7 @@ def _together() -> dict[str, CAEConfig]:
 
 
 BEYOND = _by_name(  # not part of the study: trained only when asked for by name
-    Experiment("published", "all of them",
+    Experiment("published", "depth and latent size",
                "How does the network fare that was published as the trade-off?", {
         "published trade-off": CAEConfig(filters=(32, 32), latent_dim=16),
     }),

@@ -238,6 +238,17 @@ class TestMeasured:
         assert found[0] == "batch norm: excess BCE lower in 3 of 3 seeds, holds"
         assert found[3] == "Leaky ReLU: roughness lower in 1 of 3 seeds, fails"
 
+    @pytest.mark.parametrize("number, changes, seeds, why", [
+        (12, {("three blocks", "excess_bce"): -5}, 3, "(−7.3 to −2.6), across −5 %"),
+        (7, {("batch norm", "excess_bce"): -5}, 2, "(−16 to +8), across −10 % and 0 %"),
+        (3, {("2 latents", "read"): -0.1, ("2 latents", "ssim"): -1}, 3, ", across −10 points, undecided"),
+        (11, HELPED, 2, "lower in 2 of 2 seeds, too few, undecided"),
+        (12, {}, 1, "(one seed: no interval)"),
+        (13, {("wide", "last_gain"): 0.3, "epochs": 5}, 3, "but 5 epochs cannot refute it, the least favourable of 10"),
+    ])  # fmt: skip
+    def test_what_is_undecided_says_why(self, number, changes, seeds, why):
+        assert why in "\n".join(lines(number, made(changes, seeds=seeds)))
+
     def test_of_many_configurations_the_worst_of_those_that_decide_is_shown(self):
         gains = {"wide": 0.03, "narrow": 0.02, "2 latents": 0.0099}
         results = made({(name, "last_gain"): x for name, x in gains.items()}, s=0.0001)

@@ -55,7 +55,7 @@ def test_every_figure_by_hand():
         ["parameters", "137,441"],
         ["bytes of a code", "128"],
         ["BCE", "0.20000 ± 0.10000"],
-        ["read right", "98.00 ± 1.00%"],
+        ["accuracy", "98.00 ± 1.00%"],
         ["latency of one image (ms)", "1.25 (1.00–2.50)"],
     ]
 

@@ -38,8 +38,14 @@ class TestTable:
 
     def test_html_is_escaped_has_its_lines_and_colours_what_a_line_ends_with(self):
         html = Table([["<b> 3 %\n1 holds\nfails or holds: fails, it holds on"]], ["&"])._repr_html_()  # fmt: skip
-        assert "&lt;b&gt; 3&nbsp;%<br>1 <span class=\"verdict-holds\">holds</span><br>fails or holds: fails, it holds on<" in html  # fmt: skip
+        assert "&lt;b&gt; 3&nbsp;%</span><br>1 <span class=\"verdict-holds\">holds</span><br>fails or holds: fails, it holds on<" in html  # fmt: skip
         assert "<th>&amp;" in html
+
+    def test_on_a_page_what_is_short_or_in_brackets_is_not_broken(self):
+        html = Table([["A change of the error: +11.3 % (+8.6 to +14.1)", "0.9 (0.8–1.0)"]], ["a", "verdict"])._repr_html_()  # fmt: skip
+        assert 'error: +11.3&nbsp;% <span class="whole">(+8.6 to +14.1)</span>' in html
+        assert '<span class="whole">0.9 (0.8–1.0)</span>' in html
+        assert html.startswith('<table class="ledger">')
 
     def test_markdown_keeps_a_row_in_its_line(self):
         lines = Table([["a\nb", 1]], ["x", "y"]).markdown().split("\n")
@@ -97,7 +103,7 @@ def test_differences_are_rows_of_variants_in_the_order_of_the_results():
     rows = differences(results, ["read", "parameters"])
     assert [row["variant"] for row in rows] == ["narrow", "wide"]
     # −0.05, −0.04, −0.05: mean −4.667 points, t s / √3 = 4.3027 · 0.57735 / 1.73205 = 1.434
-    assert rows[0]["read right"] == "−4.7 points (−6.1 to −3.2)"
+    assert rows[0]["accuracy"] == "−4.7 points (−6.1 to −3.2)"
     assert (rows[0]["parameters"], rows[1]["parameters"]) == ("−50.0 %", "+300 %")
     assert [row["configuration"] for row in summary(results, ["read"])] == [*results]
 

@@ -32,7 +32,7 @@ QUANTITIES = {
     "mse": Quantity("MSE"),
     "psnr": Quantity("PSNR (dB)", DECIBELS, form="{:.2f}"),
     "ssim": Quantity("SSIM", PLAIN, form="{:.4f}"),
-    "read": Quantity("read right", POINTS, form="{:.2%}"),
+    "read": Quantity("accuracy", POINTS, form="{:.2%}"),
     "sharpness": Quantity("sharpness", form="{:.3f}"),
     "roughness": Quantity("roughness", form="{:.3f}"),
     "last_gain": Quantity("gain of the last epoch", POINTS, form="{:.2%}"),
@@ -48,7 +48,7 @@ QUANTITIES = {
     "encode": Quantity("encode (ms)", form="{:.2f}"),
     "decode": Quantity("decode (ms)", form="{:.2f}"),
     "both": Quantity("both (ms)", form="{:.2f}"),
-    "throughput": Quantity("images a second", form="{:,.0f}", rate=True),
+    "throughput": Quantity("images per second", form="{:,.0f}", rate=True),
     "memory": Quantity("peak memory, one image (MB)", form="{:.1f}"),
     "batch_memory": Quantity("peak memory, 256 images (MB)", form="{:.1f}"),
 }

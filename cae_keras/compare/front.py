@@ -72,15 +72,15 @@ def quality_floor_table(results: Results, errors: Mapping[str, float]) -> Table:
     Example:
         >>> results = {"a": {"read": [0.97, 0.94], "ssim": [0.91], "mse": [0.003]}}
         >>> quality_floor_table(results, {"a": 0.01})[0]["misses"]
-        'reading'
+        'accuracy'
     """
-    called, rows = {"read": "reading", "ssim": "SSIM", "mse": "MSE"}, []
+    called, rows = {"read": "accuracy", "ssim": "SSIM", "mse": "MSE"}, []
     for name, parts in meets_quality_floor(results, errors).items():
         missed = ", ".join(called[part] for part, ok in parts.items() if not ok)
         worst = _worst_seeds(results, name)
         rows.append([name, *worst, errors[name], missed or "nothing"])
     headers = [
-        "configuration", "read right, worst seed", "SSIM, worst seed",
+        "configuration", "accuracy, worst seed", "SSIM, worst seed",
         "MSE, worst seed", f"MSE of PCA, {PCA_TIMES} × the numbers", "misses",
     ]  # fmt: skip
     return Table(rows, headers, ("", ".2%", ".4f", ".5f", ".5f", ""))

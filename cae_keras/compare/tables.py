@@ -22,13 +22,13 @@ from cae_keras.compare.text import as_text
 GROUPS = {  # of measures that are shown together
     "quality": ("bce", "excess_bce", "mse", "psnr", "ssim", "read"),
     "cost": ("parameters", "macs", "code_bytes", "seconds"),
-    "sizes": (
-        "parameters", "saved_bytes", "code_bytes", "compression", "macs", "seconds",
-    ),
-    "speed": ("encode", "decode", "both", "throughput", "memory", "batch_memory"),
+    "sizes": ("parameters", "saved_bytes", "code_bytes", "compression", "macs"),
+    "speed": ("encode", "decode", "both", "throughput"),
+    "memory": ("memory", "batch_memory", "seconds"),
     "change": ("excess_bce", "mse", "ssim", "read"),
 }  # fmt: skip
 VERDICT = re.compile(r"\b(holds|fails|undecided)$", re.MULTILINE)
+WHOLE = re.compile(r"^(?=.*\d).{1,24}$|\([^()\n]{1,28}\)", re.MULTILINE)
 WIDEST = 38  # letters a line of a cell in a terminal
 
 
@@ -36,7 +36,8 @@ class Table(Sequence):
     """Rows of cells: HTML on a page, plain text in a terminal, Markdown in a file.
 
     It is a sequence of its rows, `{column: text}`. Columns of numbers are set to the
-    right. On a page a line of a cell that ends with a verdict has its colour.
+    right. On a page a line of a cell that ends with a verdict has its colour, and short
+    numbers and what is in brackets, such as an interval, are not broken.
 
     Args:
         rows: Rows as mappings, or as sequences of cells: text, or numbers.
@@ -84,7 +85,9 @@ class Table(Sequence):
         return len(self.rows)
 
     def _repr_html_(self) -> str:
-        return self._as("unsafehtml", _as_html)
+        text = self._as("unsafehtml", _as_html)
+        ledger = ' class="ledger"' if "verdict" in self.headers else ""
+        return text.replace("<table", f"<table{ledger}", 1)
 
     def __repr__(self) -> str:
         return self._as("simple", _wrapped)
@@ -115,8 +118,9 @@ def _wrapped(text: str) -> str:
 
 
 def _as_html(text: str) -> str:
-    """Returns text as HTML, its lines kept, and no line broken before a % sign."""
+    """Returns text as HTML, its lines kept, and no line broken where it must not be."""
     text = VERDICT.sub(r'<span class="verdict-\1">\1</span>', html.escape(text))
+    text = WHOLE.sub(r'<span class="whole">\g<0></span>', text)
     return text.replace(" %", "&nbsp;%").replace("\n", "<br>")
 
 

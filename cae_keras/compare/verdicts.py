@@ -2,8 +2,8 @@
 
 A claim puts measured values between bounds. A value is an interval over seeds: its part
 of the claim holds if the whole interval lies between the bounds, fails if nothing of it
-does, and is undecided otherwise. A claim holds if all its parts do, and fails if one
-fails.
+does, and is undecided otherwise, for a reason that the line says. A claim holds if all
+its parts do, and fails if one fails.
 """
 
 import math
@@ -20,8 +20,8 @@ from cae_keras.compare.comparison import (
     estimate,
     values,
 )
-from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, judge
-from cae_keras.compare.text import as_text, in_unit
+from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, Interval, judge
+from cae_keras.compare.text import Unit, as_text, in_unit
 
 HEADERS = (  # of a row of verdicts
     "claim", "the original study says", "rule, stated before the result",
@@ -88,17 +88,30 @@ def _judged(
     changes = estimate(found, part.quantity.exact)
     measured = in_unit(changes, unit)
     word, text = judge(measured, part.low, part.high), as_text(changes, unit)
+    why = _across(measured, part, unit)
     if part.every_seed:
         agreeing = sum(part.low < unit.convert(x) < part.high for x in found)
         way = "lower" if part.high < math.inf else "higher"
         text = f"{way} in {agreeing} of {n} seed{'s' * (n > 1)}"
-        word = _every_seed(agreeing, n)
+        word, why = _every_seed(agreeing, n), ", too few"
     if part.epochs and word == FAILS:
         epochs = values(results, "baseline", "epochs").min()
         word = UNDECIDED if epochs < part.epochs else FAILS
+        why = f", but {epochs:g} epochs cannot refute it"
     outside = max(measured.mean - part.high, part.low - measured.mean)
-    line = f"{compared}: {part.quantity.label} {text}"
-    return word if part.judged else "", line, outside
+    word = word if part.judged else ""
+    line = f"{compared}: {part.quantity.label} {text}{why * (word == UNDECIDED)}"
+    return word, line, outside
+
+
+def _across(measured: Interval, part: Part, unit: Unit) -> str:
+    """Says which bounds lie inside of an interval; that of one seed says why itself."""
+    bounds = " and ".join(
+        f"{unit.before}{bound:g}{unit.after}".replace("-", "−")
+        for bound in (part.low, part.high)
+        if measured.low <= bound <= measured.high and math.isfinite(bound)
+    )
+    return f", across {bounds}" if measured.n > 1 else ""
 
 
 def _all_of(words: list[str]) -> str:
