@@ -99,13 +99,14 @@ def test_a_benchmark_has_every_cost_of_every_network():
     other = replace(run, history={"seconds": (5.0,)})
     both = benchmark({"a": [run, other], "a, again": [run, other]}, rounds=2)
     found, again = both.values()
-    assert {*GROUPS["sizes"], *GROUPS["speed"]} == set(found)
+    measured = {*GROUPS["speed"], *GROUPS["memory"]}
+    assert measured | {*GROUPS["sizes"]} == set(found)
     counted = cost(SMALL)
     for name in ("parameters", "macs", "code_bytes"):
         assert found[name].tolist() == [counted[name]]
     assert found["compression"] == pytest.approx([784 / 12])
     assert found["seconds"].tolist() == [3.0, 5.0]
-    assert all((found[name] > 0).all() for name in GROUPS["speed"])
+    assert all((found[name] > 0).all() for name in measured)
     for name in ("encode", "decode", "both"):
         assert found[name].shape == (2,)
         assert (found[name] != again[name]).any(), "each name is timed by itself"

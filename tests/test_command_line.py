@@ -81,7 +81,7 @@ def test_an_empty_store(said):
 def test_train_then_report_and_nothing_is_trained_twice(said, tmp_path, monkeypatch):
     out = said("train", "filters")
     header, _, baseline, narrow, _, last = out.splitlines()
-    assert header.split() == ["test", "BCE", "MSE", "SSIM", "read", "right", "seeds"]
+    assert header.split() == ["test", "BCE", "MSE", "SSIM", "accuracy", "seeds"]
     assert (baseline.split()[0], narrow.split()[0]) == ("baseline", "narrow")
     assert baseline.split()[-1] == narrow.split()[-1] == "2"
     assert last.endswith(f"kept in {tmp_path / 'runs'}")
