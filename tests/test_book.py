@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def test_no_result_is_typed_in_a_sentence(page):
     typed = re.findall(r"[−-]?\d+\.\d+\s?%|×\d+\.\d+|[−-]?\d+\.\d{3,}", prose(page))
     typed = {re.sub(r"\s", " ", number) for number in typed}
     assert typed == TYPED.get(page.stem, set())
+
+
+def test_the_commits_that_the_first_page_names_are_of_the_time_that_it_says():
+    def git(*words):
+        words = ["git", "-C", ROOT, *words]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+    if git("rev-parse", "--is-shallow-repository") != "false\n":
+        pytest.skip("a copy without its history")
+    note = (ROOT / "book" / "index.md").read_text("utf-8")
+    said = re.findall(r"\((\d[\d:-]+)[^()]*\{commit\}`(\w+)`\)", note)
+    assert len(said) == note.count("{commit}`")
+    for time, commit in said:
+        assert time in git("log", "-1", "--format=%cI", commit)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
