@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import spatial
 
 from cae_keras import figures
 from cae_keras.compare.claims import VARIANTS
@@ -73,7 +74,7 @@ every = pytest.mark.parametrize("figure", [*every_figure()], ids=lambda f: f.alt
 def test_a_figure_shows_itself_as_png_with_its_alternative_text(figure):
     before = dict(matplotlib.rcParams)
     data, metadata = figure._repr_mimebundle_()
-    image = np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("L"))
+    image = on_page(io.BytesIO(data["image/png"]), "white")
     assert image.shape[1] == round(figure.get_figwidth() * 180)
     assert image.std() > 5, "something is drawn"
     assert metadata["image/png"]["alt"] == figure.alt == data["text/plain"]
@@ -90,10 +91,17 @@ def test_a_png_is_small_and_its_colours_are_those_that_were_drawn(figure):
     figure.savefig(drawn, format="png", dpi=90)
     file = io.BytesIO(figure.png(dpi=90))
     assert len(file.getvalue()) < 0.9 * len(drawn.getvalue())
-    wanted, found = (np.asarray(Image.open(f).convert("RGB"), int) for f in (drawn, file))  # fmt: skip
-    off = abs(wanted - found).max(axis=-1)
-    assert off.mean() < 1
-    assert off.max() <= 20
+    for page in ("white", "black"):
+        wanted, found = (on_page(f, page) for f in (drawn, file))
+        off = abs(wanted - found).max(axis=-1)
+        assert off.mean() < 1
+        assert off.max() <= 20
+
+
+def on_page(file, color):
+    image = Image.open(file).convert("RGBA")
+    page = Image.new("RGBA", image.size, color)
+    return np.asarray(Image.alpha_composite(page, image).convert("RGB"), int)
 
 
 def test_reconstructions_show_the_data_and_one_scale_for_all_errors():
@@ -341,17 +349,32 @@ def test_names_of_classes_in_one_place_are_moved_apart():
     assert min(gaps) > 15, "pixels; a digit of 18 points is 16 wide"
 
 
-def test_kernels_show_the_strongest_on_one_scale():
-    wide = RNG.normal(size=(4, 4, 1, 40))
-    wide[..., 7] = 100.0
-    wide[..., 8] = 0.0
-    figure = figures.kernels({"narrow": np.ones((4, 4, 1, 16)), "wide": wide})
-    narrow, strong = (axis.images[0] for axis in figure.axes[:2])
-    assert narrow.get_clim() == strong.get_clim() == (-100, 100)
-    drawn = strong.get_array()
-    order = sorted(range(40), key=lambda i: -(wide[..., i] ** 2).sum())
-    for place in (0, 1, 15, 16, 31):
-        row, column = 13 * (place // 16), 13 * (place % 16)  # 4 cells of 3, and a gap
-        tile = drawn[row : row + 12 : 3, column : column + 12 : 3]
-        assert np.array_equal(tile, wide[:, :, 0, order[place]])
-    assert figure.alt.endswith("between -100 and 100: narrow 16 of 16, wide 32 of 40.")
+def test_kernels_stand_beside_their_opposites_each_on_its_own_scale():
+    base, order = RNG.normal(size=(4, 4, 1, 10)), RNG.permutation(20)
+    weights = np.concatenate([base, -3 * base], axis=-1)[..., order]
+    pairs = figures.opposing_pairs(weights)
+    assert sorted(len({*order[[*pair]] % 10}) for pair in pairs) == [1] * 10
+    assert [*pairs.values()] == pytest.approx([-1] * 10)
+    figure = figures.kernels({"baseline": weights})
+    assert len(figure.axes) == 8, "of ten pairs"
+    for axis, pair in zip(figure.axes, pairs, strict=False):
+        drawn = axis.images[0].get_array()[::4]
+        kernel = weights[:, :, 0, pair[0]]
+        kernel = kernel / abs(kernel).max()
+        np.testing.assert_allclose(drawn[:, :16:4], kernel)
+        np.testing.assert_allclose(drawn[:, 17::4], -kernel)
+
+
+def test_pairs_are_the_most_opposed_of_all_that_are_left():
+    """By brute force, with the angles of scipy."""
+    weights = RNG.normal(size=(4, 4, 1, 9))
+    arrows, free = weights.reshape(16, 9).T, [*range(9)]
+    expected = {}
+    while len(free) > 1:
+        far = {p: spatial.distance.cosine(*arrows[[*p]]) for p in combinations(free, 2)}
+        pair = max(far, key=far.get)
+        expected[pair] = 1 - far[pair]
+        free = [i for i in free if i not in pair]
+    found = figures.opposing_pairs(weights)
+    assert [*found] == [*expected]
+    assert [*found.values()] == pytest.approx([*expected.values()])

@@ -36,7 +36,10 @@ CONFIGS = {
 
 
 def untrained(config):
-    """A run with weights that no layer ignores: biases and moving statistics are drawn as well."""
+    """A run with weights that no layer ignores: biases and moving statistics are drawn as well.
+
+    Its latents differ as much from image to image as those of a trained network do.
+    """
     run, rng = Run.untrained(config), np.random.default_rng(0)
     weights = []
     for variable in run.autoencoder.weights:
@@ -45,6 +48,8 @@ def untrained(config):
             value = rng.uniform(0.5, 1.5, value.shape)
         elif value.ndim == 1:
             value = rng.normal(0, 0.3, value.shape)
+        elif variable.path == "latents/kernel":
+            value = 20 * value
         weights.append(value.astype("float32"))
     return Run(config, run.recipe, 0, {}, tuple(weights))
 
@@ -167,7 +172,7 @@ def shown(canvases):
 
 
 def decoded(page, part=0):
-    pictures = page.locator("figure[data-lab='latent-pad'] .cae-lab-picture canvas")
+    pictures = page.locator("figure[data-lab='latent-pad'] canvas[role=img]")
     return shown(pictures)[part]
 
 
@@ -259,9 +264,9 @@ class TestPad:
     def test_what_is_decoded_equals_keras(self, page, runs):
         page.locator(".cae-lab-pad").focus()
         page.keyboard.press("Shift+ArrowUp")
-        note = page.locator(".cae-lab-map + .cae-lab-picture .cae-lab-note")
-        near = [float(z) for z in note.inner_text().replace("−", "-").split(",")]
-        # the note has one decimal: a grid around it holds the place itself
+        said = page.locator(".cae-lab-pair > [role=img]").get_attribute("aria-label")
+        near = [float(z) for z in re.findall(r"-?[\d.]+", said.replace("−", "-"))]
+        # it has one decimal: a grid around it holds the place itself
         around = np.indices((11, 11)).reshape(2, -1).T / 100 - 0.05
         decoder = rounded(runs["2 latents"]).get_layer("decoder")
         images = decoder.predict((near + around).astype("f4"), verbose=0)
@@ -288,17 +293,36 @@ class TestPad:
         assert said.inner_text() != before
         assert "nearest to it are a" in said.inner_text()
 
-    def test_sliders_move_and_reset(self, page):
+    def test_sliders_move_along_principal_components_and_reset(self, page, runs, small):
+        """Those of numpy's covariance, whose signs are free."""
         before = decoded(page, 1)
-        slider = page.get_by_label("latent 3", exact=True)
+        slider = page.get_by_label("component 1", exact=True)
         slider.focus()
         press(page, "ArrowRight", 20)
         assert float(slider.input_value()) == pytest.approx(2)
-        assert (decoded(page, 1) != before).any()
+        z = runs["baseline"].encode(small.x_test)
+        variances, ways = np.linalg.eigh(np.cov(z.T, bias=True))
+        move = 2 * variances[-1] ** 0.5 * ways[:, -1]
+        mean = z[small.y_test == 0].mean(axis=0)
+        decoder = rounded(runs["baseline"]).get_layer("decoder")
+        both = np.array([mean + move, mean - move], "float32")
+        expected = 255 * decoder.predict(both, verbose=0).reshape(2, -1)
+        off = abs(expected - decoded(page, 1)).max(axis=1)
+        assert off.min() < 1.5 < abs(expected - before).max(axis=1).min()
         page.get_by_role("button", name="All to the mean").press("Enter")
         assert (decoded(page, 1) == before).all()
         page.get_by_label("around the mean code of the").select_option("4")
         assert (decoded(page, 1) != before).any()
+
+    @pytest.mark.parametrize("size", [(390, 660), (1300, 900)])
+    def test_the_picture_is_as_large_as_the_map_and_in_view_with_it(self, page, size):
+        page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+        pair = page.locator(".cae-lab-pair")
+        pair.scroll_into_view_if_needed()
+        pad, picture = (c.bounding_box() for c in pair.locator("canvas").all())
+        assert (pad["width"], pad["height"]) == (picture["width"], picture["height"])
+        assert pad["width"] >= 240
+        assert pair.bounding_box()["height"] <= 0.8 * size[1], "a header takes the rest"
 
     def test_the_legend_names_each_class_once(self, page):
         classes = page.locator(".cae-lab-legend li").all_inner_texts()

@@ -95,24 +95,24 @@ function latentMap(data, model) {
     const share = (z[axis] - range[axis].low) / (range[axis].high - range[axis].low);
     return size * (axis ? 1 - share : share);
   });
-  const at = [range[0].middle, range[1].middle];
+  const at = [...Object.values(data.names)[0]];
   const pad = make("canvas", {
     width: size, height: size, tabIndex: 0, className: "cae-lab-pad", role: "application",
     "aria-label": "Map of test digits by two latents. Arrow keys move the point, with Shift in larger steps.",
   });
   const result = picture("decoded");
   const said = announcer();
-  const ground = mapOf(points, labels, data.colors, size, place);
+  const ground = mapOf(points, labels, data, size, place);
 
   const update = () => {
     const context = pad.getContext("2d");
     context.drawImage(ground, 0, 0);
-    drawCross(context, place(at));
+    drawCircle(context, place(at));
     show(result.canvas, model.decode(at));
     const near = commonest(nearest(points, at, 15).map((i) => labels[i]));
-    result.note.textContent = `${fixed(at[0])}, ${fixed(at[1])}`;
-    result.canvas.setAttribute("aria-label", `decoded from ${result.note.textContent}`);
-    said.say(`Latents ${result.note.textContent}: most of the 15 test digits nearest to it are a ${near}.`);
+    const where = `${fixed(at[0])}, ${fixed(at[1])}`;
+    result.canvas.setAttribute("aria-label", `decoded from ${where}`);
+    said.say(`Latents ${where}: most of the 15 test digits nearest to it are a ${near}.`);
   };
   const move = (z) => {
     z.forEach((value, axis) => (at[axis] = Math.min(range[axis].high, Math.max(range[axis].low, value))));
@@ -135,14 +135,14 @@ function latentMap(data, model) {
   update();
 
   const legend = make("ul", { className: "cae-lab-legend", "aria-label": "colours of the classes" });
-  for (const label of [...new Set(labels)].sort((a, b) => a - b)) {
+  for (const label of Object.keys(data.names)) {
     const swatch = make("span", { className: "cae-lab-swatch" });
     swatch.style.background = data.colors[label % 10];
     legend.append(make("li", {}, swatch, `${label}`));
   }
-  const left = make("div", { className: "cae-lab-map" }, pad, legend);
-  const row = make("div", { className: "cae-lab-row" }, left, result.box);
-  return make("div", { className: "cae-lab-part" }, title(`The map of “${data.map}”`), row, said.element);
+  const pair = make("div", { className: "cae-lab-pair" }, pad, result.canvas);
+  const heading = title(`The map of “${data.map}”, and what it decodes at the circle`);
+  return make("div", { className: "cae-lab-part" }, heading, pair, legend, said.element);
 }
 
 const title = (text) => make("p", { className: "cae-lab-title" }, text);
@@ -152,7 +152,7 @@ function mostOf(values) {
   const sorted = values.sort((a, b) => a - b);
   const [low, high] = [0.01, 0.99].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
   const margin = 0.1 * (high - low) || 1;
-  return { low: low - margin, high: high + margin, middle: sorted[sorted.length >> 1] };
+  return { low: low - margin, high: high + margin };
 }
 
 function rangeOf(values) {
@@ -161,8 +161,8 @@ function rangeOf(values) {
   return { low, high };
 }
 
-/** Draws the points, and each class at its median, on white paper. */
-function mapOf(points, labels, colors, size, place) {
+/** Draws the points, and the names of the classes where Python found room for them, on white paper. */
+function mapOf(points, labels, { colors, names }, size, place) {
   const canvas = make("canvas", { width: size, height: size });
   const context = canvas.getContext("2d");
   context.fillStyle = "#fff";
@@ -174,24 +174,18 @@ function mapOf(points, labels, colors, size, place) {
   });
   Object.assign(context, { font: "bold 30px sans-serif", textAlign: "center", textBaseline: "middle" });
   Object.assign(context, { fillStyle: "#000", strokeStyle: "#fff", lineWidth: 6, lineJoin: "round" });
-  for (const label of new Set(labels)) {
-    const own = [...labels.keys()].filter((i) => labels[i] === label);
-    const [x, y] = place([0, 1].map((axis) => median(own.map((i) => points[2 * i + axis]))));
-    context.strokeText(label, x, y);
-    context.fillText(label, x, y);
+  for (const [label, latents] of Object.entries(names)) {
+    context.strokeText(label, ...place(latents));
+    context.fillText(label, ...place(latents));
   }
   return canvas;
 }
 
-function median(values) {
-  return values.sort((a, b) => a - b)[values.length >> 1];
-}
-
-function drawCross(context, [x, y]) {
+function drawCircle(context, [x, y]) {
   for (const [width, color] of [[7, "#fff"], [3, "#000"]]) {
     Object.assign(context, { lineWidth: width, strokeStyle: color });
     context.beginPath();
-    context.arc(x, y, 13, 0, 2 * Math.PI);
+    context.arc(x, y, 22, 0, 2 * Math.PI);
     context.stroke();
   }
 }
@@ -223,22 +217,22 @@ function onDrag(element, start, go) {
 }
 
 function latentSliders(data, model) {
-  const means = halvesOf(data.means);
+  const means = rowsOf(halvesOf(data.means), model.latentDim);
+  const moves = rowsOf(halvesOf(data.moves), model.latentDim); // a standard deviation along each component
   let digit = 0;
-  const moved = data.spread.map(() => 0); // in standard deviations
+  const moved = moves.map(() => 0); // in standard deviations
   const result = picture("decoded");
   const said = announcer();
   const update = () => {
-    const z = means.slice(digit * model.latentDim, (digit + 1) * model.latentDim);
-    moved.forEach((share, i) => (z[i] += share * data.spread[i]));
+    const z = means[digit].map((value, i) => moved.reduce((sum, share, c) => sum + share * moves[c][i], value));
     show(result.canvas, model.decode(z));
-    const far = moved.map((s, i) => (s ? `latent ${i + 1} by ${fixed(s)}` : "")).filter(Boolean).join(", ");
+    const far = moved.map((s, i) => (s ? `component ${i + 1} by ${fixed(s)}` : "")).filter(Boolean).join(", ");
     result.canvas.setAttribute("aria-label", `decoded: mean code of ${data.classes[digit]}, ${far || "unchanged"}`);
     said.say(`Mean code of the ${data.classes[digit]}; moved, in standard deviations: ${far || "nothing"}.`);
   };
   const sliders = moved.map((_, i) => {
     const limits = { min: -4, max: 4, step: 0.1, value: 0 };
-    return slider(`latent ${i + 1}`, limits, (value) => { moved[i] = value; update(); });
+    return slider(`component ${i + 1}`, limits, (value) => { moved[i] = value; update(); });
   });
   const choice = chooser("around the mean code of the", data.classes.map(String), 0, (chosen) => {
     digit = chosen;
@@ -251,8 +245,8 @@ function latentSliders(data, model) {
   });
   update();
   const left = make("div", { className: "cae-lab-sliders" }, choice.box, ...sliders.map((s) => s.box), reset);
-  const row = make("div", { className: "cae-lab-row" }, left, result.box);
-  const heading = title(`The first ${moved.length} of the ${model.latentDim} latents of “${data.sliders}”`);
+  const row = make("div", { className: "cae-lab-row" }, left, result.canvas);
+  const heading = title(`Along ${moved.length} principal components of the latents of “${data.sliders}”`);
   return make("div", { className: "cae-lab-part" }, heading, row, said.element);
 }
 

@@ -15,7 +15,7 @@ from cae_keras.compare.tables import Table
 from cae_keras.data import Mnist
 from cae_keras.deploy.embed import PARTS, base64_of, embedded, half, moved_by_rounding
 from cae_keras.figures import digits, rows
-from cae_keras.figures.inside import CLASS_COLORS
+from cae_keras.figures.inside import CLASS_COLORS, named_places
 from cae_keras.figures.style import Figure
 from cae_keras.images import to_float
 from cae_keras.training import Run
@@ -109,24 +109,36 @@ class Lab:
                 f"runs has latents {sizes}: it must have a network with 2, and one "
                 f"with {SLIDERS} or more"
             )
+        moves = self._components(deep)
+        share = (moves**2).sum() / self.codes[deep].var(axis=0).sum()
         said = (
             f"Above, {len(self.labels):,d} test digits where “{flat}” puts them; any "
             "place can be pointed at, or reached with the arrow keys, and is decoded. "
-            f"Below, sliders for “{deep}”, from −4 to 4 standard deviations."
+            f"Below, {len(moves)} principal components of the latents of “{deep}”, "
+            f"which hold {share:.0%} of their variance, each from −4 to 4 standard "
+            "deviations."
         )
-        still, data = self._places(flat), self._map(flat) | self._means(deep)
-        return self._figure("latent-pad", still, said, (flat, deep), data)
+        data = self._map(flat) | self._sliders(deep, moves)
+        return self._figure("latent-pad", self._places(flat), said, (flat, deep), data)
 
     def _map(self, name: str) -> dict:
-        points, labels = base64_of(half(self.codes[name])), base64_of(self.labels)
-        return {"map": name, "points": points, "labels": labels, "colors": CLASS_COLORS}
+        z = self.codes[name]
+        names = {c: at.tolist() for c, at in named_places(z, self.labels).items()}
+        points, labels = base64_of(half(z)), base64_of(self.labels)
+        about = {"map": name, "names": names, "colors": CLASS_COLORS}
+        return about | {"points": points, "labels": labels}
 
-    def _means(self, name: str) -> dict:
+    def _components(self, name: str) -> np.ndarray:
+        """Returns what a standard deviation of each component adds to the latents."""
+        z = self.codes[name]
+        _, sizes, ways = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
+        return (sizes[:, None] / len(z) ** 0.5 * ways)[:SLIDERS]
+
+    def _sliders(self, name: str, moves: np.ndarray) -> dict:
         z, classes = self.codes[name], np.unique(self.labels).tolist()
         means = half(np.array([z[own].mean(axis=0) for own in self.of_class]))
-        spread = z[:, :SLIDERS].std(axis=0).tolist()
-        about = {"sliders": name, "classes": classes, "spread": spread}
-        return about | {"means": base64_of(means)}
+        about = {"sliders": name, "classes": classes, "means": base64_of(means)}
+        return about | {"moves": base64_of(half(moves))}
 
     def _places(self, name: str) -> Figure:
         (left, bottom), (right, top) = np.quantile(self.codes[name], (0.02, 0.98), 0)

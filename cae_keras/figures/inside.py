@@ -1,17 +1,18 @@
 """Pictures of what is inside a network: its first kernels, its latents."""
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 from matplotlib.patheffects import withStroke
 
-from cae_keras.figures.style import Figure, bare, styled
+from cae_keras.figures.style import Figure, bare, pictured, styled
 
 CLASS_COLORS = (  # Tol's muted scheme (personal.sron.nl/~pault), the light ones darker
     "#332288", "#CC6677", "#117733", "#AA4499", "#4FA3D1",
     "#999933", "#882255", "#3A9A8A", "#777777", "#B8901F",
 )  # fmt: skip
-MOST_POINTS, MOST_KERNELS = 4000, 32
+MOST_POINTS = 4000
 
 
 @styled
@@ -48,50 +49,78 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
     axis.scatter(*latents[some].T, s=6, c=colors, lw=0)
     look = {"ha": "center", "va": "center", "size": 18, "weight": "bold"}
     look["path_effects"] = [withStroke(linewidth=4, foreground="white")]
-    for name, place in zip(classes, _apart(medians, latents), strict=True):
+    for name, place in named_places(latents, labels).items():
         axis.text(*place, str(name), **look)
     axis.set(xlabel="first latent", ylabel="second latent")
     return figure
 
 
-@styled
+@pictured
 def kernels(by_model: Mapping[str, np.ndarray]) -> Figure:
-    """Draws the kernels of first layers, the strongest first, all on one scale.
+    """Draws the kernels of first layers in opposing pairs, with the cosine of each.
 
-    A model has `(height, width, 1, filters)`; of more than 32 the strongest are drawn.
+    A model has `(height, width, 1, filters)`, at least two filters; of more than eight
+    pairs the most opposed are drawn. Each kernel fills the scale of colours.
 
     Example:
-        >>> ramp = np.arange(32.0).reshape(4, 4, 1, 2)
-        >>> kernels({"narrow": ramp}).alt
-        'Kernels of the first layer, between -31 and 31: narrow 2 of 2.'
+        >>> ramp = np.arange(16.0).reshape(4, 4, 1, 1)
+        >>> kernels({"narrow": np.concatenate([ramp, -ramp], axis=-1)}).alt
+        'Pairs of first kernels, the most opposed first. Their cosines: narrow −1.00.'
     """
-    top = max(np.abs(weights).max() for weights in by_model.values())
-    mosaics = [_mosaic(weights) for weights in by_model.values()]
-    counts = {name: weights.shape[-1] for name, weights in by_model.items()}
-    said = [f"{name} {min(n, MOST_KERNELS)} of {n}" for name, n in counts.items()]
-    alt = f"Kernels of the first layer, between {-top:.3g} and {top:.3g}: "
-    heights = [len(mosaic) for mosaic in mosaics]
-    inches = sum(heights) * 4.7 / max(mosaic.shape[1] for mosaic in mosaics)
-    figure = Figure(inches + 0.2 * len(heights), alt + ", ".join(said) + ".")
-    axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, words, mosaic in zip(axes, said, mosaics, strict=True):
-        image = axis.imshow(mosaic, cmap="PuOr", vmin=-top, vmax=top)
-        bare(axis)
-        axis.set(anchor="W", facecolor="#808080")
-        axis.set_ylabel(words, rotation=0, ha="right", va="center", labelpad=6)
-    figure.colorbar(image, ax=list(axes), label="weight", aspect=15)
+    pairs = {name: opposing_pairs(weights) for name, weights in by_model.items()}
+    pairs = {name: dict([*found.items()][:8]) for name, found in pairs.items()}
+    counts = [-(-len(found) // 4) for found in pairs.values()]  # rows of four pairs
+    figure, said = Figure(0.95 * sum(counts)), []
+    parts = np.atleast_1d(figure.subfigures(len(pairs), 1, height_ratios=counts))
+    for part, count, (name, found) in zip(parts, counts, pairs.items(), strict=True):
+        axes = [*part.subplots(count, 4, squeeze=False).flat]
+        part.supylabel(name, fontsize="medium")
+        for axis in axes:
+            bare(axis)
+        cosines = [f"{cosine:.2f}".replace("-", "−") for cosine in found.values()]
+        for axis, pair, cosine in zip(axes, found, cosines, strict=False):
+            two = [by_model[name][:, :, 0, i] for i in pair]
+            two = [kernel / max(np.abs(kernel).max(), 1e-12) for kernel in two]
+            two = [kernel.repeat(4, axis=0).repeat(4, axis=1) for kernel in two]
+            gap = np.full((len(two[0]), 1), np.nan)
+            axis.imshow(np.hstack([two[0], gap, two[1]]), cmap="PuOr", vmin=-1, vmax=1)
+            axis.set_xlabel(cosine, labelpad=2)
+        said.append(f"{name} {', '.join(cosines)}")
+    alt = "Pairs of first kernels, the most opposed first. Their cosines: "
+    figure.alt = f"{alt}{'; '.join(said)}."
     return figure
 
 
-def _mosaic(weights: np.ndarray) -> np.ndarray:
-    """Lays 16 kernels in a row, the largest norm first, with a thin gap between."""
-    kernels = np.moveaxis(weights[:, :, 0], -1, 0)
-    strongest = np.argsort(-np.linalg.norm(kernels, axis=(1, 2)), kind="stable")
-    kernels = kernels[strongest[:MOST_KERNELS]].repeat(3, axis=1).repeat(3, axis=2)
-    empty = -len(kernels) % 16  # fills the last row
-    tiles = np.pad(kernels, ((0, empty), (0, 1), (0, 1)), constant_values=np.nan)
-    rows = tiles.reshape(-1, 16, *tiles.shape[1:])
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+def opposing_pairs(weights: np.ndarray) -> dict[tuple[int, int], float]:
+    """Pairs kernels off: the two most opposed, then of the others, and so on.
+
+    Args:
+        weights: `(..., filters)`.
+
+    Returns:
+        For each pair, by the indices of its filters, the cosine of the angle between
+        them: −1 if one is the other times a negative number.
+
+    Example:
+        >>> opposing_pairs(np.array([[1.0, 1.0, -2.0], [0.0, 1.0, 0.0]]))
+        {(0, 2): -1.0}
+    """
+    arrows = weights.reshape(-1, weights.shape[-1])
+    arrows = arrows / np.maximum(np.linalg.norm(arrows, axis=0), 1e-12)
+    cosines = arrows.T @ arrows
+    pairs, free = {}, set(range(len(cosines)))
+    for pair in sorted(combinations(free, 2), key=lambda pair: cosines[pair]):
+        if free.issuperset(pair):
+            pairs[pair] = float(cosines[pair])
+            free -= set(pair)
+    return pairs
+
+
+def named_places(latents: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
+    """Returns where to name each class: at its median, or where no two names touch."""
+    classes = np.unique(labels).tolist()
+    medians = np.array([np.median(latents[labels == c], axis=0) for c in classes])
+    return dict(zip(classes, _apart(medians, latents), strict=True))
 
 
 def _apart(points: np.ndarray, cloud: np.ndarray) -> np.ndarray:
