@@ -10,8 +10,9 @@ from cae_keras.config import positive_int
 from cae_keras.figures.style import MIDDLE, WIDTH, Figure, bare, pictured
 
 INK = {"cmap": "gray", "vmin": 0, "vmax": 1}  # white on black
+LOST, ADDED = ("#ffd3a0", "#e8871e"), ("#8d76d6", "#ddd3ff")  # orange and purple
 LOST_ADDED = LinearSegmentedColormap.from_list(  # black as paper is: no glare at night
-    "lost and added", ("#ffd3a0", "#e8871e", "black", "#8d76d6", "#ddd3ff")
+    "ink", [*zip((0, 0.3, 0.5, 0.7, 1), (*LOST, "black", *ADDED), strict=True)]
 )
 ERROR = {"cmap": LOST_ADDED, "vmin": -1, "vmax": 1}
 
