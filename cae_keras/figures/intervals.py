@@ -83,7 +83,7 @@ def interaction_map(
     Example:
         >>> from types import SimpleNamespace
         >>> none = SimpleNamespace(mean=0.0, low=-0.1, high=0.1, n=3)
-        >>> interaction_map({"a": none, "b": none}, {"a + b": none}).alt[-35:]
+        >>> interaction_map({"a": none, "b": none}, {"a + b": none}).alt[-34:]
         ' Together: a + b 0 % (−10 to +11).'
     """
     names, said = list(alone), {}
