@@ -30,8 +30,8 @@ def budgets(preset: Preset | None = None) -> dict[str, Budget]:
         little = replace(little, images=1_500, epochs=1)
     by_adam = replace(little, optimizer="adam")
     every, pairs = len(configurations()), len(configurations("pairs"))
-    longer, rates = replace(small, epochs=4), replace(small, images=5_000)
-    one, two, three, four, five = (
+    rates = replace(small, images=5_000)
+    one, _, three, four, five = (
         f"experiment_{i}_{factor}"
         for i, factor in enumerate((*EXPERIMENTS,)[1:6], start=1)
     )
@@ -39,9 +39,8 @@ def budgets(preset: Preset | None = None) -> dict[str, Budget]:
         "reader": Budget("index", "the machine reader", 1, reader_recipe(recipe)),
         "adam": Budget("baseline", "the baseline with Adam", 1, adam),
         "elsewhere": Budget(one, "exercise: filters elsewhere", 2, small),
-        "two epochs": Budget(two, "exercise: 2 and 8 latents", 2, small),
-        "four epochs": Budget(two, "exercise: 2 latents, longer", 1, longer),
         "rates": Budget(three, "four peak learning rates", 8, rates),
+        "denoise": Budget("use_it", "a denoiser", 1, by_adam),
         "slopes": Budget(four, "exercise: slopes", 4, small),
         "squeeze": Budget(five, "exercise: 256 filters", 3, small),
         "shorter": Budget("takeaways", "a shorter schedule", seeds, shorter),
