@@ -28,7 +28,7 @@ GROUPS = {  # of measures that are shown together
     "change": ("excess_bce", "mse", "ssim", "read"),
 }  # fmt: skip
 VERDICT = re.compile(r"\b(holds|fails|undecided)$", re.MULTILINE)
-WHOLE = re.compile(r"^(?=.*\d).{1,24}$|\([^()\n]{1,28}\)", re.MULTILINE)
+WHOLE = re.compile(r"^.{1,30}$|\([^()\n]{1,28}\)", re.MULTILINE)
 WIDEST = 38  # letters a line of a cell in a terminal
 
 
@@ -37,7 +37,7 @@ class Table(Sequence):
 
     It is a sequence of its rows, `{column: text}`. Columns of numbers are set to the
     right. On a page a line of a cell that ends with a verdict has its colour, and short
-    numbers and what is in brackets, such as an interval, are not broken.
+    ones are not broken, nor what is in brackets, such as an interval.
 
     Args:
         rows: Rows as mappings, or as sequences of cells: text, or numbers.
