@@ -36,7 +36,7 @@ def budgets(preset: Preset | None = None) -> dict[str, Budget]:
         for i, factor in enumerate((*EXPERIMENTS,)[1:6], start=1)
     )
     return {
-        "reader": Budget("index", "the machine reader", 1, reader_recipe(recipe)),
+        "reader": Budget("index", "the classifier", 1, reader_recipe(recipe)),
         "adam": Budget("baseline", "the baseline with Adam", 1, adam),
         "elsewhere": Budget(one, "exercise: filters elsewhere", 2, small),
         "rates": Budget(three, "four peak learning rates", 8, rates),
