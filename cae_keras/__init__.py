@@ -26,7 +26,6 @@ from cae_keras.compare.additivity import (
     predicted_changes,
     whether_it_adds_up,
 )
-from cae_keras.compare.claims import judge_claims
 from cae_keras.compare.comparison import change, cost_of, effects
 from cae_keras.compare.earlier import first_study, tried_recipes, turned
 from cae_keras.compare.findings import finding, listed, say
@@ -40,6 +39,7 @@ from cae_keras.compare.front import (
     quality_floor_table,
 )
 from cae_keras.compare.interactions import holm, interactions, p_value
+from cae_keras.compare.ledger import judge_claims
 from cae_keras.compare.reach import reach
 from cae_keras.compare.statistics import (
     as_percent,

@@ -11,7 +11,7 @@ import pytest
 
 from cae_keras import CAEConfig, judge_claims
 from cae_keras.compare import claims
-from cae_keras.compare.claims import CLAIMS
+from cae_keras.compare.ledger import CLAIMS
 from cae_keras.experiments import EXPERIMENTS, Experiment, configurations
 
 PARAMETERS = {

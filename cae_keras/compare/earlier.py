@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cae_keras.compare.claims import judge_claims
 from cae_keras.compare.comparison import Results
+from cae_keras.compare.ledger import judge_claims
 from cae_keras.compare.statistics import FAILS, HOLDS, UNDECIDED, as_percent
 from cae_keras.compare.tables import Table
 

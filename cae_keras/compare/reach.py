@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from cae_keras.compare.claims import claims_of, judge_claims
 from cae_keras.compare.comparison import Results
+from cae_keras.compare.ledger import claims_of, judge_claims
 from cae_keras.compare.statistics import interval
 from cae_keras.compare.tables import Table
 from cae_keras.compare.verdicts import Claim
