@@ -18,7 +18,9 @@ from cae_keras import (
     try_all,
 )
 from cae_keras.compare.reach import keeps_sign
+from cae_keras.compare.statistics import Interval
 from cae_keras.experiments import BEYOND, CHANGES, EXPERIMENTS
+from cae_keras.figures import interaction_map
 from cae_keras.measurements.trials import try_out
 from cae_keras.training import train
 
@@ -101,6 +103,16 @@ class TestTrials:
                 floor, rel=1e-5
             )
 
+    def test_other_test_images_are_another_trial(self, tiny, monkeypatch):
+        monkeypatch.setenv("CAE_WORKERS", "1")
+        other = replace(tiny, x_test=255 - tiny.x_test)
+        first, second = (
+            try_all({"a": self.config}, recipe=RECIPE, seeds=(0,), data=data)["a"]
+            for data in (tiny, other)
+        )
+        assert first["val_bce"] == second["val_bce"]
+        assert first["bce"] != second["bce"]
+
     def test_what_has_diverged_has_an_infinite_loss(self, tiny):
         values = try_out(self.config, replace(RECIPE, peak_learning_rate=1e30), 0, tiny)
         assert set(values.values()) == {np.inf}
@@ -135,3 +147,25 @@ def test_a_claim_is_followed_to_where_its_measures_are():
     )
     assert (row["claim"], row["verdict"]) == ("12", "holds")
     assert (row["rates"], row["images"], row["nowhere"]) == ("yes", "no", "–")
+
+
+def test_what_is_only_shown_beside_a_claim_has_no_sign_to_keep():
+    names, measures = (
+        ("baseline", "2 latents", "64 latents"),
+        ("parameters", "read", "ssim"),
+    )
+    study = {
+        n: dict.fromkeys((*measures, "excess_bce"), np.full(3, 0.5)) for n in names
+    }
+    trial = {name: {"excess_bce": np.full(3, 0.5)} for name in names}
+    for row in reach(study, {"there": [trial]}, "latent_dim"):
+        assert row["there"] == "–"
+
+
+def test_a_cell_of_the_map_is_pale_where_zero_is_not_excluded():
+    sure, unsure = Interval(0.2, 0.1, 0.3, 3), Interval(0.2, -0.1, 0.5, 3)
+    figure = interaction_map({"a": sure, "b": unsure}, {"a + b": unsure}, ["a + b"])
+    cells = [patch for patch in figure.axes[0].patches if patch.get_fill()]
+    assert [cell.get_facecolor()[3] for cell in cells] == [1, 0.3, 0.3]
+    assert len(figure.axes[0].patches) == 4  # and one frame
+    assert figure.alt.endswith(" Framed: a + b.")
