@@ -71,6 +71,17 @@ with open("times.txt", "a") as file:
 """
 )
 SHOWN = """
+```{code-cell} ipython3
+:tags: [hide-input]
+# Draw the curve
+1
+```
+```{code-cell} ipython3
+:tags: [hide-cell]
+# All curves
+2
+```
+
 {commit}`abc1234`
 
 :::{source} metrics.py
@@ -504,6 +515,15 @@ def test_source_that_is_not_there_is_a_warning_with_page_and_line(tmp_path):
         "book/index.md:7: WARNING: source metric.py: No such file or directory",
     ):
         assert said in done.said
+
+
+def test_a_folded_cell_is_named_by_its_first_line(seven):
+    text = (seven / "_build" / "html" / "b.html").read_text("utf-8")
+    summaries = re.findall(r"<summary.*?</summary>", text, re.S)
+    assert [re.sub(r"<.*?>", "", each).split("\n") for each in summaries] == [
+        ["", label, label, ""] for label in ("Code: draw the curve", "All curves")
+    ]
+    assert not any("aria-label" in each for each in summaries)
 
 
 @pytest.fixture
