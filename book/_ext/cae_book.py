@@ -4,9 +4,9 @@ It lets a page's kernel import the package, executes pages again when the packag
 preset has changed, several at a time where there are several cores (`side_by_side`),
 shows the package's code (`source`), says what folded cells do (`folds`), lets launch
 buttons open the right repository (`addresses`), says how far a build is and where its
-minutes went (`minutes`), copies alternative texts from figures, puts a banner on quick
-builds, keeps what pages have come to (`kept`), and cleans up after a build that was cut
-off in writing.
+minutes went (`minutes`), makes notebooks for a class (`notebooks`), copies alternative
+texts from figures, puts a banner on quick builds, keeps what pages have come to
+(`kept`), and cleans up after a build that was cut off in writing.
 
 Files that a page makes for its readers need nothing of it: the page writes them to
 `_build/downloads/` and names them by `{download}`, so Sphinx copies them into every
@@ -25,6 +25,7 @@ import addresses
 import filelock
 import folds
 import minutes
+import notebooks
 import side_by_side
 import source
 from myst_nb.core.render import NbElementRenderer
@@ -56,6 +57,7 @@ def setup(app):
     side_by_side.setup(app)
     addresses.setup(app)
     folds.setup(app)
+    notebooks.setup(app)
     copy_alt_texts()
     execution_tables._key2transform["succeeded"] = {True: "done", False: "failed"}.get
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
