@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import spatial
 
 from cae_keras import figures
 from cae_keras.compare.claims import VARIANTS
@@ -57,12 +56,11 @@ def every_figure():
     yield figures.error_by_size([2, 8, 32], {"PCA": [0.05, 0.03, 0.015]})
     yield figures.bars(["0", "1"], np.array([0.1, 0.2]), "digit", "error")
     yield figures.latent_use(RNG.normal(size=(50, 8)))
-    yield figures.quality_by_cost(RESULTS, *LABELS, fit=True, front=True)
+    yield figures.quality_by_cost(RESULTS, *LABELS, fit=True)
     yield figures.fronts(RESULTS, COSTS, "mse", "MSE", {"ms": 1.05})
     yield figures.sweep({"baseline": {0.001: [0.1], 0.01: [nan]}}, "rate", "error")
     yield figures.forest({"size": {"2 latents": HALVED}}, "change", margin=0.02)
     yield figures.latent_map(LATENTS, np.arange(9000) % 10)
-    yield figures.kernels({"narrow": RNG.normal(size=(4, 4, 1, 16))})
     yield figures.rows({"pixels": DIGITS, "latents": DIGITS}, list("0123456789"))
     yield figures.card("A book", {"original": DIGITS})
 
@@ -212,15 +210,13 @@ def test_errors_by_size_may_have_runs_and_sizes_of_their_own():
     )
 
 
-def test_quality_by_cost_draws_means_ranges_slope_and_front():
-    figure = figures.quality_by_cost(RESULTS, *LABELS, fit=True, front=True)
+def test_quality_by_cost_draws_means_and_ranges():
+    figure = figures.quality_by_cost(RESULTS, *LABELS, fit=True)
     axis = figure.axes[0]
     points = [line.get_xydata()[0] for line in axis.lines if line.get_marker() == "o"]
     assert np.allclose(points, POINTS)
     bar = axis.collections[3].get_segments()[0][:, 1]
     assert np.allclose(bar, (0.105 * 0.9, 0.105 * 1.1))
-    best = "trade-off, narrow, three blocks, Leaky ReLU, batch norm, 64 latents."
-    assert figure.alt.endswith(f"On the Pareto front: {best}")
     assert "trade-off 0.027 at 45,000" in figure.alt
 
 
@@ -237,7 +233,7 @@ def test_the_slope_is_the_exponent_of_a_power_law():
 
 
 def test_no_name_covers_another_or_a_point():
-    figure = figures.quality_by_cost(RESULTS, *LABELS, front=True)
+    figure = figures.quality_by_cost(RESULTS, *LABELS)
     figure.draw_without_rendering()
     axis = figure.axes[0]
     boxes = [matplotlib.text.Text.get_window_extent(text) for text in axis.texts]
@@ -347,34 +343,3 @@ def test_names_of_classes_in_one_place_are_moved_apart():
     )
     gaps = [np.linalg.norm(a - b) for a, b in combinations(places, 2)]
     assert min(gaps) > 15, "pixels; a digit of 18 points is 16 wide"
-
-
-def test_kernels_stand_beside_their_opposites_each_on_its_own_scale():
-    base, order = RNG.normal(size=(4, 4, 1, 10)), RNG.permutation(20)
-    weights = np.concatenate([base, -3 * base], axis=-1)[..., order]
-    pairs = figures.opposing_pairs(weights)
-    assert sorted(len({*order[[*pair]] % 10}) for pair in pairs) == [1] * 10
-    assert [*pairs.values()] == pytest.approx([-1] * 10)
-    figure = figures.kernels({"baseline": weights})
-    assert len(figure.axes) == 8, "of ten pairs"
-    for axis, pair in zip(figure.axes, pairs, strict=False):
-        drawn = axis.images[0].get_array()[::4]
-        kernel = weights[:, :, 0, pair[0]]
-        kernel = kernel / abs(kernel).max()
-        np.testing.assert_allclose(drawn[:, :16:4], kernel)
-        np.testing.assert_allclose(drawn[:, 17::4], -kernel)
-
-
-def test_pairs_are_the_most_opposed_of_all_that_are_left():
-    """By brute force, with the angles of scipy."""
-    weights = RNG.normal(size=(4, 4, 1, 9))
-    arrows, free = weights.reshape(16, 9).T, [*range(9)]
-    expected = {}
-    while len(free) > 1:
-        far = {p: spatial.distance.cosine(*arrows[[*p]]) for p in combinations(free, 2)}
-        pair = max(far, key=far.get)
-        expected[pair] = 1 - far[pair]
-        free = [i for i in free if i not in pair]
-    found = figures.opposing_pairs(weights)
-    assert [*found] == [*expected]
-    assert [*found.values()] == pytest.approx([*expected.values()])
