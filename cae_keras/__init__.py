@@ -27,7 +27,7 @@ from cae_keras.compare.additivity import (
     whether_it_adds_up,
 )
 from cae_keras.compare.comparison import change, cost_of, effects
-from cae_keras.compare.earlier import first_study, tried_recipes, turned
+from cae_keras.compare.earlier import tried_recipes, turned
 from cae_keras.compare.findings import finding, listed, say
 from cae_keras.compare.front import (
     QUALITY_FLOOR,
@@ -93,7 +93,7 @@ __all__ = [
     "budget_table", "build_autoencoder", "build_decoder", "build_encoder", "CAEConfig",
     "change", "choose", "cost", "cost_of", "cost_table", "dead_units", "differences",
     "digit_steps", "dominators", "effects", "excess_bce", "EXPERIMENTS", "finding",
-    "first_of_each_class", "first_study", "fit_pca", "fold_batch_norm", "get_preset",
+    "first_of_each_class", "fit_pca", "fold_batch_norm", "get_preset",
     "holm", "interactions", "interval", "is_trained", "judge", "judge_claims",
     "kernel_size", "latency", "listed", "load_digit", "load_fashion", "load_idx",
     "load_mnist", "load_onnx", "load_or_train_reader", "machine", "mean_image",

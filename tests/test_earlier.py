@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from cae_keras import Recipe, first_study, tried_recipes, turned
+from cae_keras import Recipe, tried_recipes, turned
+from cae_keras.compare.earlier import first_study
 from cae_keras.experiments import EXPERIMENTS, configurations
 
 NAMES = list(configurations(*EXPERIMENTS))

@@ -35,7 +35,6 @@ def quality_by_cost(
     xlabel: str,
     ylabel: str,
     fit: bool = False,
-    front: bool = False,
 ) -> Figure:
     """Draws what each configuration costs and how well it does, on log axes.
 
@@ -46,7 +45,6 @@ def quality_by_cost(
             least to the largest run.
         fit: Whether to draw the least-squares line through the means; its slope is the
             exponent of a power law.
-        front: Whether to draw the Pareto front: all that no other dominates.
 
     Raises:
         ValueError: If a line is asked for, and all costs are the same.
@@ -69,10 +67,6 @@ def quality_by_cost(
     if fit:
         x, y = np.transpose([*points.values()])
         figure.alt += f" The slope is {_draw_fit(axis, x, y, cost):.2f}."
-    if front:
-        best = _draw_front(axis, points, dominators(results, cost, measure))
-        figure.alt += f" On the Pareto front: {', '.join(best)}."
-    if fit or front:
         axis.legend()
     plain_log_ticks(axis.xaxis, axis.yaxis)
     place_names(axis, points, dict(zip(results, colors_of(results), strict=True)))
