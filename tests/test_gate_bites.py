@@ -104,11 +104,11 @@ FAULTS = [
     Fault("source on a page that is not there", "book/experiment_2_latent_dim.md",
           ":object: quantise\n", ":object: quantize\n", "tests/test_book.py -k experiment_2"),
     Fault("a broken link: to a page", "book/glossary.md",
-          "[Takeaways](takeaways) |", "[Takeaways](takeaway) |", "links"),
+          "[MNIST](mnist) |", "[MNIST](minst) |", "links"),
     Fault("a broken link: to a figure", "book/glossary.md",
-          "[Takeaways](takeaways) |", "{numref}`fig-nowhere` |", "links"),
+          "[MNIST](mnist) |", "{numref}`fig-nowhere` |", "links"),
     Fault("a source that is not in the bibliography", "book/glossary.md",
-          "[Takeaways](takeaways) |", "{cite:p}`nobody2026` |", "links"),
+          "[MNIST](mnist) |", "{cite:p}`nobody2026` |", "links"),
 ]  # fmt: skip
 
 
