@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 import cae_keras as cae
@@ -33,6 +34,7 @@ CONFIGS = {
     "trade-off": CAEConfig((16, 32, 32), 16, batch_norm=True, activation="leaky_relu"),
     "three blocks": CAEConfig(filters=(8, 8, 16, 16)),
 }
+LENGTHS = {f"{size} latents": CAEConfig(latent_dim=size) for size in (64, 2, 8, 32)}
 
 
 def untrained(config):
@@ -62,6 +64,17 @@ def runs():
 @pytest.fixture(scope="module")
 def small(mnist):
     return Mnist(*(part[:300] for part in vars(mnist).values()))
+
+
+@pytest.fixture(scope="module")
+def by_length(small, small_pca):
+    runs = {name: untrained(config) for name, config in LENGTHS.items()}
+    return Lab(runs, small).code_length(small_pca)
+
+
+@pytest.fixture(scope="module")
+def small_pca(small):
+    return cae.fit_pca(small.x_train)
 
 
 class TestEmbedding:
@@ -104,6 +117,10 @@ class TestEmbedding:
         assert "“2 latents” (seed 0) and “baseline” (seed 0)" in pad
         assert re.search(r'<img class="dark-light" alt="60 places of the map', pad)
 
+    def test_four_networks_and_pca_leave_a_page_light(self, by_length):
+        """The rest of the first page, pictures and scripts have 0.15 MB more."""
+        assert len(by_length._repr_html_().encode()) < 1_560_000
+
 
 def by_keras(run, images):
     """What Keras computes with the weights that the page holds."""
@@ -113,22 +130,25 @@ def by_keras(run, images):
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def address(runs, small, tmp_path_factory):
-    """A page with all labs, as a file."""
-    folder = tmp_path_factory.mktemp("lab")
+def written(folder, *shown):
+    """Returns the address of a page with labs, a file."""
     for name in ("network.js", "lab.js", "lab.css"):
         shutil.copy(ROOT / "book" / "_static" / name, folder)
-    lab = Lab(runs, small)
-    shown = (lab, lab.latent_pad(), lab.draw(), lab.interpolate())
     (folder / "index.html").write_text(
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Lab</title>'
         '<meta name="viewport" content="width=device-width"><style>:root { --pst-color-primary: #06c; --pst-color-border: #888; }</style><link rel="stylesheet" href="lab.css">'
         '<script src="lab.js"></script><script src="network.js"></script></head>'
-        f"<body><main class='bd-content'>{''.join(x._repr_html_() for x in shown)}</main></body></html>",
+        f"<body><main class='bd-content'><h1>Lab</h1>{''.join(x._repr_html_() for x in shown)}</main></body></html>",
         "utf-8",
     )
     return (folder / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def address(runs, small, tmp_path_factory):
+    """A page with the labs of the chapters."""
+    lab, folder = Lab(runs, small), tmp_path_factory.mktemp("lab")
+    return written(folder, lab, lab.latent_pad(), lab.draw(), lab.interpolate())
 
 
 class Watched:
@@ -159,6 +179,14 @@ class Watched:
 @pytest.fixture
 def page(browser, address):
     watched = Watched(browser, address)
+    yield watched.page
+    watched.close()
+
+
+@pytest.fixture
+def first_page(browser, by_length, tmp_path):
+    """A page as the index is: it holds the lab of code lengths alone."""
+    watched = Watched(browser, written(tmp_path, by_length))
     yield watched.page
     watched.close()
 
@@ -362,6 +390,44 @@ class TestDraw:
         assert shown(page.locator(self.ANSWERS))[0].max() > 200
 
 
+class TestCodeLength:
+    def test_network_and_pca_give_back_what_python_does_at_each_length(self, first_page, small, small_pca):  # fmt: skip
+        """PCA, and its error, from float16, by the keys of the slider."""
+        first_page.get_by_label("In the field:").select_option(label="test digit 7")
+        image = to_float(small.x_test[np.flatnonzero(small.y_test == 7)[:1]])
+        slider = first_page.get_by_label("length of the code")
+        slider.press("Home")
+        pictures = first_page.locator(".cae-lab-picture > canvas:not(.cae-lab-bars)")
+        for size in (2, 8, 32, 64):
+            assert slider.get_attribute("aria-valuetext") == f"{size} numbers"
+            network = by_keras(untrained(LENGTHS[f"{size} latents"]), image)
+            expected = [image, network, small_pca.reconstruct(image, size)]
+            notes = first_page.locator(".cae-lab-note").all_inner_texts()
+            for made, x, note in zip(shown(pictures), expected, notes, strict=True):
+                np.testing.assert_allclose(made, 255 * x.ravel(), atol=1.5)
+                error = float(note.removeprefix("MSE ") or 0)
+                assert error == pytest.approx(((x - image) ** 2).mean(), abs=1e-4)
+            bars = first_page.locator(".cae-lab-bars").evaluate_all(
+                "all => all.map(e => e.ariaLabel)"
+            )
+            assert [f"{size} numbers" in said for said in bars] == [True, True]
+            slider.press("ArrowRight")
+        found = Axe().run(first_page, options={"preload": False})  # asks for lab.css
+        assert found.response["violations"] == []
+
+    def test_a_drawing_stays_when_the_code_gets_longer(self, first_page):
+        for _ in dragged(first_page, ".cae-lab-field", (60, 40), (220, 60)):
+            pass
+        first_page.mouse.up()
+        first_page.evaluate("() => new Promise(requestAnimationFrame)")
+        seen, *before = shown(first_page.locator(".cae-lab-picture > canvas"))
+        first_page.get_by_label("length of the code").press("End")
+        after = shown(first_page.locator(".cae-lab-picture > canvas"))
+        assert (after[0] == seen).all()
+        assert seen.max() > 200
+        assert all((a != b).any() for a, b in zip(after[1:], before, strict=True))
+
+
 @pytest.mark.parametrize("key, digit, end", [("Home", "3", 0), ("End", "5", 1)])
 def test_the_ends_of_a_walk_are_the_digits_and_their_reconstructions(page, runs, small, key, digit, end):  # fmt: skip
     figure = page.locator("figure[data-lab='interpolate']")
@@ -419,6 +485,7 @@ class TestPage:
 
 
 LABS = {  # of the built pages, and the networks that each holds
+    "index": (["code-length"], {"2 latents", "8 latents", "baseline", "64 latents"}),
     "experiment_2_latent_dim": (["latent-pad", "interpolate"], {"2 latents", "baseline"}),
     "tradeoff": (["draw"], {"2 latents", "baseline", "trade-off"}),
 }  # fmt: skip

@@ -1,5 +1,5 @@
 "use strict";
-/* The lab in the page: a map to decode, a field to draw in, a walk between two digits.
+/* The lab in the page: a map to decode, a field to draw in, a code to lengthen, a walk between two digits.
 
    The page holds weights and test digits as data; network.js computes. Nothing is fetched. All is in one block, since
    other scripts of the page have names of their own; tests use what is in `caeLab`. */
@@ -256,6 +256,7 @@ const FIELD = 280; // pixels of the field
 const PEN = 22;
 const BOX = 20; // pixels: what the longer side of the ink gets
 const FAINT = 0.2; // less is no ink
+const FIRST = 4; // digit in the field before a reader's: two numbers are too few for it
 const STRANGE = { // strokes in shares of the field
   "the letter A": [[[0.25, 0.8], [0.5, 0.18], [0.75, 0.8]], [[0.34, 0.58], [0.66, 0.58]]],
   "a scribble": [[[0.2, 0.3], [0.8, 0.2], [0.25, 0.45], [0.75, 0.5], [0.2, 0.7], [0.8, 0.65], [0.4, 0.85]]],
@@ -308,6 +309,28 @@ function centred(ink, side) {
 }
 
 function draw(figure, data, lab) {
+  const answers = Object.entries(lab.models).map(([name, model]) => answer(name, model));
+  drawingBoard(figure, lab, answers, 1);
+}
+
+/** Draws by a network, and by PCA, with as many numbers as the slider says. */
+function codeLength(figure, data, lab) {
+  const networks = Object.values(lab.models).sort((one, other) => one.latentDim - other.latentDim);
+  const [network, pca] = ["autoencoder", "PCA"].map((name) => answer(name));
+  const choose = (i) => {
+    const { latentDim } = networks[i];
+    network.model = networks[i];
+    pca.model = Object.assign(new PCA(data, latentDim), { reach: data.reach });
+    length.input.setAttribute("aria-valuetext", `${latentDim} numbers`);
+    length.box.firstChild.textContent = `length of the code: ${latentDim} numbers`;
+  };
+  const length = slider("", { min: 0, max: networks.length - 1, step: 1, value: 0 }, (i) => { choose(i); again(); });
+  choose(0);
+  const again = drawingBoard(figure, lab, [network, pca], 1 + lab.labels.indexOf(FIRST), length.box);
+}
+
+/** A field to draw in, and what the `model` of each answer makes of it. Returns what shows the answers again. */
+function drawingBoard(figure, lab, answers, start, ...controls) {
   const field = make("canvas", {
     width: FIELD, height: FIELD, className: "cae-lab-field", role: "img",
     "aria-label": "Field to draw in with mouse, finger or pen. The list beside it needs only a keyboard.",
@@ -315,12 +338,13 @@ function draw(figure, data, lab) {
   const context = field.getContext("2d", { willReadFrequently: true });
   Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
   const seen = picture("as MNIST");
-  const models = Object.entries(lab.models).map(([name, model]) => ({ name, model, ...answer(name) }));
   const said = announcer();
 
+  let inField;
   const update = (image, what) => {
+    inField = [image, what];
     show(seen.canvas, image);
-    const errors = models.map(({ name, model, canvas, note, bars }) => {
+    const errors = answers.map(({ name, model, canvas, note, bars }) => {
       const z = model.encode(image);
       const again = model.decode(z);
       show(canvas, again);
@@ -391,23 +415,24 @@ function draw(figure, data, lab) {
     return fromField(name);
   };
   const options = ["your own drawing", ...names, ...strange.map(([name]) => name)];
-  const choice = chooser("In the field:", options, 1, pick);
+  const choice = chooser("In the field:", options, start, pick);
   const button = make("button", { type: "button" }, "Clear");
   button.addEventListener("click", () => { choice.select.value = 0; pick(0); });
 
   const left = make("div", { className: "cae-lab-drawing" }, field, choice.box, button);
-  const right = make("div", { className: "cae-lab-answers" }, seen.box, ...models.map(({ box }) => box));
+  const right = make("div", { className: "cae-lab-answers" }, ...controls, seen.box, ...answers.map(({ box }) => box));
   const row = make("div", { className: "cae-lab-row" }, left, right);
-  pick(1);
+  pick(start);
   figure.prepend(make("div", { className: "cae-lab-part" }, row, said.element));
+  return () => update(...inField);
 }
 
-/** What one network makes of a drawing: its picture, and its code as bars. */
-function answer(name) {
+/** What a model makes of a drawing: its picture, and its code as bars. */
+function answer(name, model) {
   const parts = picture(name);
   const bars = make("canvas", { width: 224, height: 72, className: "cae-lab-bars", role: "img" });
   parts.box.append(bars);
-  return { ...parts, bars };
+  return { ...parts, name, model, bars };
 }
 
 /** Draws a code as bars up and down from a line; the canvas holds 99 % of the latents of test digits. */
@@ -423,7 +448,7 @@ function drawBars(canvas, z, reach) {
   context.fillStyle = "#888";
   context.fillRect(0, middle - 0.5, canvas.width, 1);
   const { low, high } = rangeOf(z);
-  const size = `${z.length} latents, from ${fixed(low)} to ${fixed(high)}`;
+  const size = `${z.length} numbers, from ${fixed(low)} to ${fixed(high)}`;
   canvas.setAttribute("aria-label", `code: ${size}`);
 }
 
@@ -434,15 +459,18 @@ function interpolate(figure, data, lab) {
   const ends = [0, names.length - 1];
   let share = 0.5;
   const pixels = picture("pixels");
-  const models = Object.entries(lab.models).map(([name, model]) => ({ name, model, ...picture(name) }));
+  const models = Object.entries(lab.models).map(([name, model]) => {
+    const codes = rowsOf(halvesOf(data.codes[name]), model.latentDim);
+    return { name, model, codes, ...picture(name) };
+  });
   const said = announcer();
   const mixed = (one, other) => one.map((value, i) => (1 - share) * value + share * other[i]);
   const update = () => {
     const [one, other] = ends.map((i) => lab.images[i]);
     const percent = `${Math.round(100 * share)} %`;
     show(pixels.canvas, mixed(one, other));
-    for (const { name, model, canvas } of models) {
-      show(canvas, model.decode(mixed(...ends.map((i) => model.codes[i]))));
+    for (const { name, model, codes, canvas } of models) {
+      show(canvas, model.decode(mixed(...ends.map((i) => codes[i]))));
       canvas.setAttribute("aria-label", `${name}, ${percent} of the way through latents`);
     }
     pixels.canvas.setAttribute("aria-label", `pixels, ${percent} of the way`);
@@ -475,12 +503,11 @@ function startLabs() {
   const { models, images, labels } = dataOf(holder);
   const lab = { models: {}, labels };
   for (const [name, data] of Object.entries(models)) {
-    const codes = rowsOf(halvesOf(data.codes), data.latent_dim);
-    lab.models[name] = Object.assign(new Autoencoder(data), { reach: data.reach, codes });
+    lab.models[name] = Object.assign(new Autoencoder(data), { reach: data.reach });
   }
   const pixels = Float64Array.from(bytesOf(images), (value) => Math.fround(value / 255));
   lab.images = rowsOf(pixels, SIDE ** 2);
-  const kinds = { "latent-pad": latentPad, draw, interpolate };
+  const kinds = { "latent-pad": latentPad, "code-length": codeLength, draw, interpolate };
   for (const figure of document.querySelectorAll("figure.cae-lab")) {
     kinds[figure.dataset.lab](figure, dataOf(figure), lab);
     figure.querySelector(".cae-lab-static").remove(); // last: what fails leaves it standing

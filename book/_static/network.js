@@ -135,6 +135,26 @@ class Autoencoder {
   }
 }
 
+/** Principal component analysis with the first components: the best linear code of that length. */
+class PCA {
+  constructor(data, length) {
+    this.mean = halvesOf(data.mean);
+    this.components = halvesOf(data.components).subarray(0, length * this.mean.length);
+    this.latentDim = length;
+  }
+
+  encode(image) {
+    const size = this.mean.length;
+    const rows = Array.from({ length: this.latentDim }, (_, c) => this.components.subarray(c * size, (c + 1) * size));
+    return rows.map((row) => row.reduce((sum, weight, i) => sum + weight * (image[i] - this.mean[i]), 0));
+  }
+
+  decode(latents) {
+    const image = dense({ kernel: this.components, bias: this.mean }, latents);
+    return image.map((value) => Math.min(1, Math.max(0, value))); // a linear code leaves this range
+  }
+}
+
 function pass(layers, input) {
   return layers.reduce((values, layer) => LAYERS[layer.kind](layer, values), Float64Array.from(input));
 }

@@ -1,13 +1,14 @@
-"""A trained network as text that a page can hold: its layers, and rounded weights."""
+"""A trained network, or PCA, as text that a page can hold: rounded to float16."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import keras
 import numpy as np
 from keras import layers
 
 from cae_keras.images import to_float
+from cae_keras.measurements.baselines import PCA
 from cae_keras.measurements.batch_norm import fold_batch_norm
 from cae_keras.training import BATCH, Run
 
@@ -66,6 +67,20 @@ def embedded(run: Run, parts: Sequence[str] = PARTS) -> dict:
         "count": len(packed),
         **{p: [described(x) for x in m.layers[1:]] for p, m in models.items()},
         "weights": base64_of(packed),
+    }
+
+
+def embedded_pca(pca: PCA, lengths: Collection[int], images: np.ndarray) -> dict:
+    """Returns as much of PCA as the longest code needs, as `network.js` reads it.
+
+    `reach` holds 99 % of the numbers in the shortest codes of images, which are the
+    largest: components come in that order.
+    """
+    codes = pca.encode(images, min(lengths))
+    return {
+        "mean": base64_of(half(pca.mean)),
+        "components": base64_of(half(pca.components[: max(lengths)])),
+        "reach": float(np.quantile(abs(codes), 0.99)),
     }
 
 

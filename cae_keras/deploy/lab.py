@@ -4,20 +4,27 @@ What a page embeds is data; `book/_static/network.js` computes with it, and
 `book/_static/lab.js` draws. Without JavaScript a reader sees a picture and a sentence.
 """
 
-import html
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cae_keras.compare.findings import listed
 from cae_keras.compare.tables import Table
 from cae_keras.data import Mnist
-from cae_keras.deploy.embed import PARTS, base64_of, embedded, half, moved_by_rounding
+from cae_keras.deploy.embed import (
+    PARTS,
+    base64_of,
+    embedded,
+    embedded_pca,
+    half,
+    moved_by_rounding,
+)
+from cae_keras.deploy.held import Html, playable, script
 from cae_keras.figures import digits, rows
 from cae_keras.figures.inside import CLASS_COLORS, named_places
 from cae_keras.figures.style import Figure
 from cae_keras.images import to_float
+from cae_keras.measurements.baselines import PCA
 from cae_keras.training import Run
 
 MAPPED = 2_000  # test images on the map, and behind means and ranges
@@ -25,31 +32,17 @@ PER_CLASS = 2  # test images to pick from
 SLIDERS = 8
 
 
-@dataclass(frozen=True)
-class Html:
-    """Something that a notebook shows as HTML."""
-
-    text: str
-    name: str
-
-    def _repr_html_(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return self.name
-
-
 class Lab:
     """The networks that a page holds, and what can be done with them.
 
     Shown by itself it embeds their weights, and says how far rounding them to float16
-    moves a pixel. The other three need it on the same page.
+    moves a pixel. The others need it on the same page, but for `code_length`.
 
     Args:
         runs: A name and a trained network for each.
         data: MNIST. Its first 2,000 test images are used.
         parts: What the page needs of each network, out of `encoder` and `decoder`; only
-            `draw` needs the encoders.
+            `draw` and `code_length` need the encoders.
 
     Raises:
         ValueError: If there is no network.
@@ -84,15 +77,13 @@ class Lab:
             z, model = self.codes[name], embedded(run, self.parts)
             moved = moved_by_rounding(run, self.images)
             said.append([name, run.seed, model["count"], len(model["weights"]), moved])
-            reach = float(np.quantile(abs(z), 0.99))
-            codes = base64_of(half(z[self.samples]))
-            models[name] = model | {"reach": reach, "codes": codes}
+            models[name] = model | {"reach": float(np.quantile(abs(z), 0.99))}
         heads = ["network", "seed", "weights", "bytes here"]
         heads += ["rounding moves a pixel by at most"]
         table = Table(said, heads, ["", "", "", "", ".1e"])
         images, labels = self.images[self.samples], self.labels[self.samples].tolist()
         data = {"models": models, "images": base64_of(images), "labels": labels}
-        inside = f"{table._repr_html_()}{_script(data)}"
+        inside = f"{table._repr_html_()}{script(data)}"
         return f'<div class="cae-lab-models">{inside}</div>'
 
     def latent_pad(self) -> Html:
@@ -153,11 +144,9 @@ class Lab:
         Raises:
             ValueError: If the page has no encoders.
         """
-        if "encoder" not in self.parts:
-            raise ValueError(f"parts={self.parts}: 'encoder' must be one of them")
-        x = to_float(self.images[self.samples[::PER_CLASS]])
+        x = self._drawn_upon()
         made = {name: run.reconstruct(x) for name, run in self.runs.items()}
-        alt = f"{len(x)} test digits, and what {_and(self.runs)} make of them."
+        alt = f"{len(x)} test digits, and what {listed(self.runs)} make of them."
         said = (
             "A drawing, the same centred and scaled as MNIST, and what each network "
             "makes of it, with its mean squared error and its code as bars: orange "
@@ -174,30 +163,50 @@ class Lab:
         for name, run in self.runs.items():
             walks[name] = run.decode(way @ run.encode(x))
         start, end = self.labels[ends]
-        alt = f"From a {start} to a {end}: in pixels, and by {_and(self.runs)}."
+        alt = f"From a {start} to a {end}: in pixels, and by {listed(self.runs)}."
         said = "A walk between two test digits, in pixels and through latents."
-        return self._figure("interpolate", rows(walks, alt=alt), said, self.runs)
+        codes = {k: base64_of(half(z[self.samples])) for k, z in self.codes.items()}
+        still, data = rows(walks, alt=alt), {"codes": codes}
+        return self._figure("interpolate", still, said, self.runs, data)
 
-    def _figure(self, lab: str, still: Figure, said: str, names, data=None) -> Html:
-        """Returns the picture, the caption with whose weights these are, and data."""
-        whose = _and(f"“{name}” (seed {self.runs[name].seed})" for name in names)
-        said += f" The weights are those that this build has trained: {whose}."
-        image = f"data:image/png;base64,{base64_of(still.png(dpi=80))}"
-        text = (
-            f'<figure class="cae-lab" data-lab="{lab}"><div class="cae-lab-static">'
-            f'<img class="dark-light" alt="{html.escape(still.alt)}" src="{image}">'
-            "<p>This is a still picture: with JavaScript, and on a page of the built "
-            "book, it can be played with.</p></div><figcaption>"
-            f"{html.escape(said)}</figcaption>{_script(data or {})}</figure>"
+    def code_length(self, pca: PCA) -> Html:
+        """Returns a field to draw in, with what codes of each length give back.
+
+        That is, codes of the networks and of PCA. It brings the weights itself, with
+        the table of networks folded away, and stands alone on its page.
+
+        Raises:
+            ValueError: If the page has no encoders.
+        """
+        x, made = self._drawn_upon(), {}
+        lengths = {run.config.latent_dim: run for run in self.runs.values()}
+        for k in sorted(lengths)[::2]:
+            made[f"{k}: network"] = lengths[k].reconstruct(x)
+            made[f"{k}: PCA"] = pca.reconstruct(x, k)
+        alt = f"{len(x)} test digits, and what codes give back: {listed(made)}."
+        said = (
+            "A drawing, centred and scaled as MNIST is, and what comes back from a "
+            "code of the chosen length: by a network trained for it, and by PCA, the "
+            "best linear code. Below each its mean squared error and its code as bars, "
+            "orange below zero, purple above."
         )
-        return Html(text, f"<lab: {lab}>")
+        data = embedded_pca(pca, lengths, self.images)
+        below = (
+            f"<details><summary>What this page holds</summary>{self._repr_html_()}"
+            f"<p>Of PCA: the mean image and {max(lengths)} components, as float16.</p>"
+            "</details>"
+        )
+        still = rows({"test digits": x} | made, alt=alt)
+        return self._figure("code-length", still, said, self.runs, data, below)
 
+    def _drawn_upon(self) -> np.ndarray:
+        """Returns a test digit of each class, if the page can encode one."""
+        if "encoder" not in self.parts:
+            raise ValueError(f"parts={self.parts}: 'encoder' must be one of them")
+        return to_float(self.images[self.samples[::PER_CLASS]])
 
-def _and(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _script(data: dict) -> str:
-    text = json.dumps(data).replace("<", "\\u003c")  # nothing ends the script early
-    return f'<script type="application/json">{text}</script>'
+    def _figure(self, lab, still, said: str, names, data=None, below="") -> Html:
+        """Returns the figure, in whose caption stands whose weights these are."""
+        whose = listed(f"“{name}” (seed {self.runs[name].seed})" for name in names)
+        said += f" The weights are those that this build has trained: {whose}."
+        return playable(lab, still, said, data or {}, below)
