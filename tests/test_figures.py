@@ -54,7 +54,6 @@ def every_figure():
     yield figures.loss_curves({"baseline": [HISTORY], "other": 2 * [HISTORY]}, 0.0581)
     yield figures.curves([0, 1], {"a": [0, 1], "b": [1, 1]}, "x", "y", alt="Two lines.")
     yield figures.error_by_size([2, 8, 32], {"PCA": [0.05, 0.03, 0.015]})
-    yield figures.bars(["0", "1"], np.array([0.1, 0.2]), "digit", "error")
     yield figures.latent_use(RNG.normal(size=(50, 8)))
     yield figures.quality_by_cost(RESULTS, *LABELS, fit=True)
     yield figures.fronts(RESULTS, COSTS, "mse", "MSE", {"ms": 1.05})

@@ -3,7 +3,6 @@
 from cae_keras.figures.inside import latent_map
 from cae_keras.figures.intervals import forest, interaction_map
 from cae_keras.figures.lines import (
-    bars,
     curves,
     error_by_size,
     latent_use,
@@ -13,7 +12,7 @@ from cae_keras.figures.pictures import card, digits, overview, reconstructions, 
 from cae_keras.figures.points import fronts, quality_by_cost, sweep
 
 __all__ = [
-    "bars", "card", "curves", "digits", "error_by_size", "forest", "fronts",
+    "card", "curves", "digits", "error_by_size", "forest", "fronts",
     "interaction_map", "latent_map", "latent_use", "loss_curves",
     "overview", "quality_by_cost", "reconstructions", "rows", "sweep",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Curves, bars and matrices of results."""
+"""Curves and matrices of results."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from cae_keras.figures.style import (
-    BASELINE,
     GREY,
     PALETTE,
     Figure,
@@ -137,29 +136,6 @@ def error_by_size(
     plain_log_ticks(axis.yaxis)
     axis.legend()
     figure.alt = f"Mean squared error by numbers kept: {'; '.join(said)}."
-    return figure
-
-
-@styled
-def bars(labels: Sequence[str], values: np.ndarray, xlabel: str, ylabel: str) -> Figure:
-    """Draws one bar a label, and the mean as a line.
-
-    Example:
-        >>> bars(["0", "1"], [0.1, 0.2], "digit", "error").alt
-        'error by digit: least for 0 (0.1000), largest for 1 (0.2000).'
-    """
-    least, *_, most = sorted(zip(values, labels, strict=True))
-    figure = Figure(2.9)
-    figure.alt = (
-        f"{ylabel} by {xlabel}: least for {least[1]} ({least[0]:.4f}), "
-        f"largest for {most[1]} ({most[0]:.4f})."
-    )
-    axis, mean = figure.subplots(), np.mean(values)
-    axis.bar(labels, values, color=PALETTE[0], width=0.7)
-    axis.axhline(mean, color=BASELINE, ls="--", lw=1.2, label=f"mean {mean:.4f}")
-    axis.set(xlabel=xlabel, ylabel=ylabel)
-    axis.grid(axis="x", visible=False)
-    axis.legend()
     return figure
 
 
