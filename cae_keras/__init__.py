@@ -53,6 +53,7 @@ from cae_keras.compare.text import PERCENT, TIMES, as_text
 from cae_keras.config import CAEConfig, Recipe, get_preset
 from cae_keras.data import first_of_each_class, load_fashion, load_idx, load_mnist
 from cae_keras.deploy.benchmark import benchmark
+from cae_keras.deploy.card import save_model_card
 from cae_keras.deploy.export import load_onnx, save_int8, save_keras, save_onnx
 from cae_keras.deploy.latency import latency
 from cae_keras.deploy.machine import machine
@@ -101,7 +102,7 @@ __all__ = [
     "p_value", "pca_errors", "PERCENT", "predicted_changes", "provenance", "quality",
     "QUALITY_FLOOR", "quality_floor_table", "quantise", "reach", "receptive_field",
     "Recipe", "recipe_for", "reconstruct_among", "relative_change", "RULE", "run",
-    "save_int8", "save_keras", "save_onnx", "saved_bytes", "say", "sharpness",
-    "smallest_detectable", "summary", "Table", "TIMES", "to_float", "tried_recipes",
-    "try_all", "turned", "whether_it_adds_up",
+    "save_int8", "save_keras", "save_model_card", "save_onnx", "saved_bytes", "say",
+    "sharpness", "smallest_detectable", "summary", "Table", "TIMES", "to_float",
+    "tried_recipes", "try_all", "turned", "whether_it_adds_up",
 ]  # fmt: skip

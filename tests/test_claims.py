@@ -86,9 +86,9 @@ CASES = [  # claim, verdict, what is changed, s: the interval is ± 2.5 % if it 
     (1, "fails", WIDTH | {("narrow", "parameters"): 137_442, ("narrow", "macs"): 9}, 0.01),
     (1, "undecided", WIDTH | {("wide", "excess_bce"): -1}, 0.01),
     (1, "undecided", WIDTH | {("narrow", "excess_bce"): 1}, 0.01),
-    *((n, word, {("narrow", "bce"): c}, 0.001) for n in (2, 16) for word, c in (
+    *((2, word, {("narrow", "bce"): c}, 0.001) for word, c in (
         ("holds", 2.4), ("holds", 5.6), ("fails", 1.6), ("fails", 6.4), ("undecided", 2.1))),
-    *((n, word, LIGHT | {("narrow", "parameters"): p}, 0.001) for n in (2, 15) for word, p in (
+    *((2, word, LIGHT | {("narrow", "parameters"): p}, 0.001) for word, p in (
         ("fails", 78_000), ("fails", 61_000), ("holds", 75_000), ("holds", 63_000))),  # 1.76, 2.25, 1.83, 2.18 times
     (3, "holds", {("2 latents", "read"): -0.103, ("2 latents", "ssim"): -0.103}, 0.001),
     (3, "fails", {("2 latents", "read"): -0.097, ("2 latents", "ssim"): -0.3}, 0.001),
@@ -109,13 +109,12 @@ CASES = [  # claim, verdict, what is changed, s: the interval is ± 2.5 % if it 
     (5, "fails", {("2 latents", "excess_bce"): 700, ("three blocks", "excess_bce"): 10}, 0.01),  # nor does width
     (5, "undecided", STRONG | {("three blocks", "excess_bce"): 38}, 0.01),  # 1.389 / 1.38
     *((n, word, {(variant, "roughness"): c}, s)
-      for n, variant in ((6, "batch norm"), (10, "Leaky ReLU"), (21, "Leaky ReLU"), (23, "batch norm"),
-                         ("P7", "batch norm"))
+      for n, variant in ((6, "batch norm"), (10, "Leaky ReLU"), ("P7", "batch norm"))
       for word, c, s in (("holds", -0.5, 0.001), ("fails", 0.5, 0.001), ("undecided", -1, 0.01))),
     *((7, word, {("batch norm", "excess_bce"): c}, s) for word, c, s in (
         ("holds", -9.5, 0.001), ("holds", -0.5, 0.001), ("fails", -10.5, 0.001), ("fails", 0.5, 0.001),
         ("undecided", -5, 0.03))),
-    *((n, word, {("batch norm", "parameters"): p}, 0.01) for n in (8, 22) for word, p in (
+    *((8, word, {("batch norm", "parameters"): p}, 0.01) for word, p in (
         ("holds", 138_114), ("fails", 138_142), ("fails", 137_441))),  # 0.49 %, 0.51 %, adds nothing
     (8, "holds", {("batch norm", "all_parameters"): 150_000}, 0.01),  # shown, not judged
     *((9, word, {("Leaky ReLU", "sharpness"): c}, s) for word, c, s in (
@@ -138,15 +137,15 @@ CASES = [  # claim, verdict, what is changed, s: the interval is ± 2.5 % if it 
     (14, "fails", BEATEN | {("narrow", "excess_bce"): 25}, 0.01),  # half the parameters for 25 % more error
     (14, "fails", BEATEN | {("wide", "excess_bce"): -70}, 0.01),  # 2.9 times the parameters for 0.3 of the error
     (14, "undecided", BEATEN | {("Leaky ReLU", "excess_bce"): 1}, 0.01),
-    *((17, word, {("trade-off", "code_bytes"): n}, 0.01) for word, n in (("holds", 64), ("fails", 128), ("fails", 32))),
-    (18, "holds", {("16 latents", "read"): -0.0045, ("16 latents", "ssim"): -0.019}, 0.0001),
-    (18, "fails", {("16 latents", "read"): -0.0055}, 0.0001),
-    (18, "fails", {("16 latents", "ssim"): -0.021}, 0.0001),
-    (18, "undecided", {("16 latents", "read"): -0.004}, 0.001),
-    *((19, word, {("three blocks", "excess_bce"): c}, 0.01) for word, c in (
+    *((15, word, {("trade-off", "code_bytes"): n}, 0.01) for word, n in (("holds", 64), ("fails", 128), ("fails", 32))),
+    (16, "holds", {("16 latents", "read"): -0.0045, ("16 latents", "ssim"): -0.019}, 0.0001),
+    (16, "fails", {("16 latents", "read"): -0.0055}, 0.0001),
+    (16, "fails", {("16 latents", "ssim"): -0.021}, 0.0001),
+    (16, "undecided", {("16 latents", "read"): -0.004}, 0.001),
+    *((17, word, {("three blocks", "excess_bce"): c}, 0.01) for word, c in (
         ("holds", 10), ("holds", -1), ("fails", -12), ("undecided", -5))),
     *((n, word, {(variant, "excess_bce"): c}, 0.01)
-      for n, variant in ((20, "Leaky ReLU"), ("P6", "Leaky ReLU"), ("P8", "batch norm"))
+      for n, variant in ((18, "Leaky ReLU"), ("P6", "Leaky ReLU"), ("P8", "batch norm"))
       for word, c in (("holds", 0), ("fails", -12), ("fails", 12), ("undecided", 5), ("undecided", -5))),
     ("P1", "holds", {("2 latents", "excess_bce"): 40, ("wide", "excess_bce"): -25}, 0.01),  # 1.4 over 1.333
     ("P1", "fails", {("64 latents", "excess_bce"): -20, ("narrow", "excess_bce"): 30}, 0.01),  # 1.25 over 1.3
@@ -198,7 +197,7 @@ def test_every_claim_is_tried_both_ways_and_undecided():
     numbers = [claim.number for claim in sum(CLAIMS.values(), ())]
     wanted = {(n, w) for n in numbers for w in ("holds", "fails", "undecided")}
     # exact numbers are never undecided; claim 11 is with fewer than three seeds
-    assert wanted - tried == {(n, "undecided") for n in (8, 11, 15, 17, 22, "P9")}
+    assert wanted - tried == {(n, "undecided") for n in (8, 11, 15, "P9")}
 
 
 @pytest.mark.parametrize("seeds, opposite, expected", [
@@ -212,7 +211,7 @@ def test_in_every_seed_takes_three(seeds, opposite, expected):
 def test_one_seed_leaves_all_but_exact_numbers_undecided():
     verdicts = judged(made(STRONG, seeds=1))
     decided = [n for n, row in verdicts.items() if row["verdict"] != "undecided"]
-    assert decided == ["8", "15", "17", "22", "P9"]
+    assert decided == ["8", "15", "P9"]
     assert lines(8, made(seeds=1))[0] == "batch norm: parameters +0.28 %"
     for row in verdicts.values():
         said = "one seed: no interval" in row["measured"] or "of 1 seed," in row["measured"]  # fmt: skip
@@ -291,7 +290,7 @@ class TestClaims:
         numbers = {chapter: [c.number for c in some] for chapter, some in CLAIMS.items()}  # fmt: skip
         assert numbers == {
             "filters": [1, 2], "latent_dim": [3, 4], "batch_norm": [6, 7, 8], "activation": [9, 10], "depth": [12],
-            "takeaways": [5, 11, 13, 14], "tradeoff": [*range(15, 24)],
+            "takeaways": [5, 11, 13, 14], "tradeoff": [*range(15, 19)],
             "published": [f"P{n}" for n in range(1, 11)],
         }  # fmt: skip
         of_no_experiment = {"takeaways", "published"}

@@ -31,7 +31,7 @@ def judge_claims(results: Results, chapter: str | None = None) -> Table:
     Args:
         chapter: An experiment, or `"takeaways"`: its claims only. `"published"`: those
             of the later version. Without it, all but these and those of `"tradeoff"`,
-            the table of choices behind the proposal.
+            the choices behind the proposal.
 
     Raises:
         ValueError: If there is no such chapter, or the results lack a configuration or
