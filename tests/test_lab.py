@@ -118,7 +118,7 @@ class TestEmbedding:
         assert re.search(r'<img class="dark-light" alt="60 places of the map', pad)
 
     def test_four_networks_and_pca_leave_a_page_light(self, by_length):
-        """The rest of the first page, pictures and scripts have 0.15 MB more."""
+        """The rest of the first page and its pictures have 0.14 MB more."""
         assert len(by_length._repr_html_().encode()) < 1_560_000
 
 
