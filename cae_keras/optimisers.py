@@ -92,6 +92,11 @@ class FusedMuon(FusedAdam):
             self.build(list(trainable_variables))
         rate = float(self.learning_rate)
         super().apply(grads)
+        self.turn(grads, rate)
+
+    @torch.no_grad()
+    def turn(self, grads, rate):
+        """Moves the matrices; the rate is a number, or a tensor with one."""
         for members, momenta in self.stacks:
             now = torch.stack([_as_matrix(grads[i]) for i in members])
             momenta.mul_(self.momentum).add_(now)
@@ -124,7 +129,8 @@ def orthogonalise(matrices):
     """
     x = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
     square = x @ x.mT
-    factor = torch.eye(square.shape[-1]).to(x).expand_as(square)
+    factor = torch.eye(square.shape[-1], dtype=x.dtype, device=x.device)
+    factor = factor.expand_as(square)
     for _ in range(5):
         part = torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315)
         factor = torch.baddbmm(factor, part, factor, beta=3.4445)

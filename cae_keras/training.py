@@ -26,6 +26,7 @@ OPTIMIZERS = {"adam": FusedAdam, "muon": FusedMuon}
 KEPT = 31 * 2**20  # bytes, just below the most that glibc can be taught to keep
 CONFIG, AUTOCAST = keras.config, torch.is_autocast_enabled
 DETERMINISTIC = torch.are_deterministic_algorithms_enabled
+TF32 = torch.backends.cudnn, "allow_tf32"  # convolutions of ten bits, on a GPU
 AMBIENT = (  # how it is read, how it is set, to what
     (CONFIG.dtype_policy, CONFIG.set_dtype_policy, "float32"),
     (CONFIG.floatx, CONFIG.set_floatx, "float32"),
@@ -39,6 +40,7 @@ AMBIENT = (  # how it is read, how it is set, to what
     (partial(AUTOCAST, "cpu"), partial(torch.set_autocast_enabled, "cpu"), False),
     (DETERMINISTIC, torch.use_deterministic_algorithms, False),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+    (partial(getattr, *TF32), partial(setattr, *TF32), False),
 )
 
 
@@ -141,7 +143,7 @@ def train(config: CAEConfig, recipe: Recipe, seed: int, data: Mnist) -> Run:
         keras.utils.set_random_seed(int(seed))
         autoencoder = build_autoencoder(config)
         trainer = Trainer(autoencoder.inputs, autoencoder.outputs)
-        watch = _Observer(recipe, x_val, bar)
+        watch = Observer(recipe, x_val, bar)
         fit(trainer, binary_crossentropy, recipe, [x], callbacks=[watch])
         weights = tuple(autoencoder.get_weights())
     history = {name: tuple(values) for name, values in watch.history.items()}
@@ -221,7 +223,7 @@ def pinned():
         yield
 
 
-class _Observer(keras.callbacks.Callback):
+class Observer(keras.callbacks.Callback):
     """Moves the progress bar; validates after each tenth, and keeps the history."""
 
     def __init__(self, recipe: Recipe, x_val: np.ndarray, bar):
@@ -237,7 +239,7 @@ class _Observer(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs):
         self.bar.update()
         self.steps += 1
-        self.losses.append(float(logs["loss"]))
+        self.losses.append(logs["loss"])
         if self.steps in self.marks:
             self._end_of_tenth()
 
@@ -245,7 +247,7 @@ class _Observer(keras.callbacks.Callback):
         val_loss = self.model.validate(self.x_val, VALIDATION_BATCH)
         entry = {
             "epoch": self.steps / self.recipe.steps_per_epoch,
-            "loss": sum(self.losses) / len(self.losses),
+            "loss": sum(map(float, self.losses)) / len(self.losses),
             "val_loss": val_loss,
             "learning_rate": float(self.model.optimizer.learning_rate),
             "seconds": time.perf_counter() - self.start,

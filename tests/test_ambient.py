@@ -18,7 +18,7 @@ ODD = {
     "dtype_policy": "mixed_bfloat16", "floatx": "float64", "epsilon": 1e-2, "image_data_format": "channels_first",
     "max_epochs": 1, "max_steps_per_epoch": 1, "get_default_dtype": torch.float64, "get_num_threads": 3,
     "is_grad_enabled": False, "is_autocast_enabled": True, "are_deterministic_algorithms_enabled": True,
-    "get_float32_matmul_precision": "medium",
+    "get_float32_matmul_precision": "medium", "getattr": True,
 }  # fmt: skip
 SCRIPT = """
 import sys, cae_keras as cae, numpy as np

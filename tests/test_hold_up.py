@@ -21,7 +21,7 @@ from cae_keras.compare.reach import keeps_sign
 from cae_keras.compare.statistics import Interval
 from cae_keras.experiments import BEYOND, CHANGES, EXPERIMENTS
 from cae_keras.figures import interaction_map
-from cae_keras.measurements.trials import try_out
+from cae_keras.measurements.trials import losses
 from cae_keras.training import train
 
 RNG = np.random.default_rng(7)
@@ -114,7 +114,8 @@ class TestTrials:
         assert first["bce"] != second["bce"]
 
     def test_what_has_diverged_has_an_infinite_loss(self, tiny):
-        values = try_out(self.config, replace(RECIPE, peak_learning_rate=1e30), 0, tiny)
+        run = train(self.config, replace(RECIPE, peak_learning_rate=1e30), 0, tiny)
+        values = losses(run, tiny)
         assert set(values.values()) == {np.inf}
 
 

@@ -413,8 +413,8 @@ class TestTwoCallers:
 class TestHowManyAndWhere:
     def test_one_a_core_unless_it_is_asked_for(self, monkeypatch):
         assert number_of_workers() == loky.cpu_count()
-        monkeypatch.setattr(workers.torch.cuda, "is_available", lambda: True)
-        assert number_of_workers() == 1
+        monkeypatch.setattr(workers, "on_gpu", lambda: True)
+        assert number_of_workers() == workers.ON_GPU
         monkeypatch.setenv("CAE_WORKERS", "7")
         assert number_of_workers() == 7
 

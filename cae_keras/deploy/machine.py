@@ -36,6 +36,11 @@ def device() -> str:
     return f"cuda: {torch.cuda.get_device_name(where)}"
 
 
+def on_gpu() -> bool:
+    """Returns whether Keras computes on a CUDA device."""
+    return device().startswith("cuda")
+
+
 def _processor() -> str:
     """Returns the processor's own name, which Python knows on some systems only."""
     try:

@@ -1,27 +1,28 @@
-"""A network trained for its losses alone: what many small comparisons need."""
+"""A network's losses alone: what many small comparisons need of it."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
 from cae_keras.metrics import bce, bce_floor
-from cae_keras.training import pinned, train
+from cae_keras.training import Run, pinned
 
 WATCHED = 64  # of the validation images, while it learns: nobody looks at its curve
 
 
-def try_out(
-    config: CAEConfig, recipe: Recipe, seed: int, data: Mnist
-) -> dict[str, float]:
-    """Trains a network; returns its BCE, and that above the floor, in nats a pixel.
+def watched(data: Mnist) -> Mnist:
+    """Returns the data with few validation images, for the training itself."""
+    few = {"x_val": data.x_val[:WATCHED], "y_val": data.y_val[:WATCHED]}
+    return replace(data, **few)
+
+
+def losses(run: Run, data: Mnist) -> dict[str, float]:
+    """Returns the BCE of a run, and that above the floor, in nats a pixel.
 
     On test images they are called `bce` and `excess_bce`, on validation images
     `val_bce` and `val_excess_bce`. What has diverged has infinite ones.
     """
-    few = {"x_val": data.x_val[:WATCHED], "y_val": data.y_val[:WATCHED]}
-    run = train(config, recipe, seed, replace(data, **few))
     values = {}
     with pinned():
         for split, x in (("", data.x_test), ("val_", data.x_val)):

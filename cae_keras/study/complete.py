@@ -12,7 +12,9 @@ from loky.process_executor import BrokenProcessPool
 
 from cae_keras.config import backend, count_from
 from cae_keras.data import Mnist
+from cae_keras.deploy.machine import on_gpu
 from cae_keras.progress import progress_bar
+from cae_keras.study.gpu import GpuWorkers
 from cae_keras.study.keys import task_key
 from cae_keras.study.store import Entry, Store
 from cae_keras.study.tasks import Task
@@ -34,6 +36,8 @@ def complete(tasks: Sequence[Task], data: Mnist) -> list[Entry]:
     missing = {k: t for k, t in zip(keys, tasks, strict=True) if entries[k] is None}
     if missing:
         pool, workers = Workers, number_of_workers()
+        if on_gpu():
+            pool = GpuWorkers
         if on_ray:
             pool, workers = _ray_workers(), asked or len(missing)
         elif not asked and sum(task.effort for task in missing.values()) < WORTH:

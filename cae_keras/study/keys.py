@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cae_keras.data import Mnist, fingerprint
+from cae_keras.deploy.machine import on_gpu
 from cae_keras.study.tasks import Task
 
 PACKAGE = Path(__file__).parents[1]
@@ -23,6 +24,7 @@ SOURCES = {
 # Of what the work imports, this cannot decide a number: the images themselves are in
 # the key; progress shows how far the work is
 UNREAD = ("data.py", "mnist/", "progress.py")
+ON_GPU = "study/captured.py"  # decides there as well
 LEFT_OUT = {  # nor can these names
     "config.py": (
         *("Preset", "PRESETS", "get_preset"),  # what they ask for is in the key
@@ -44,14 +46,20 @@ def task_key(task: Task, data: Mnist, asked: dict | None = None) -> str:
         "code": code_digests(task),
         "versions": {package: version(package) for package in task.packages},
     }
+    if on_gpu():  # its sums are others, and so is the code of a step
+        decided_by["on_gpu"] = _digests(ON_GPU)
     return hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:32]
 
 
 def code_digests(task: Task) -> dict[str, str]:
     """Returns a digest of each module that decides a task's result, by its path."""
+    return _digests(task.module)
+
+
+def _digests(module: str) -> dict[str, str]:
     return {
         path: code_digest(SOURCES[path], LEFT_OUT.get(path, ()))
-        for path in closure(task.module)
+        for path in closure(module)
     }
 
 

@@ -9,7 +9,7 @@ from cae_keras.config import CAEConfig, Recipe
 from cae_keras.data import Mnist
 from cae_keras.measurements.measured import measure_run
 from cae_keras.measurements.reader import Reader, train_reader
-from cae_keras.measurements.trials import try_out
+from cae_keras.measurements.trials import losses, watched
 from cae_keras.progress import progress_bar
 from cae_keras.study.store import Entry, digest
 from cae_keras.training import Run, train
@@ -71,7 +71,13 @@ class Training(_Fitting):
         return data.x_train[: self.recipe.images], data.x_val
 
     def do(self, data: Mnist) -> Entry:
-        run = train(self.config, self.recipe, self.seed, data)
+        run = train(self.config, self.recipe, self.seed, self.learnt_from(data))
+        return self.kept(run, data)
+
+    def learnt_from(self, data: Mnist) -> Mnist:
+        return data
+
+    def kept(self, run: Run, data: Mnist) -> Entry:
         return Entry(run.history, run.weights)
 
     def result(self, entry: Entry) -> Run:
@@ -89,8 +95,11 @@ class Trial(Training):
     def images(self, data: Mnist) -> tuple[np.ndarray, ...]:
         return *super().images(data), data.x_test
 
-    def do(self, data: Mnist) -> Entry:
-        return Entry(try_out(self.config, self.recipe, self.seed, data), ())
+    def learnt_from(self, data: Mnist) -> Mnist:
+        return watched(data)
+
+    def kept(self, run: Run, data: Mnist) -> Entry:
+        return Entry(losses(run, data), ())
 
     def result(self, entry: Entry) -> dict[str, float]:
         return entry.values
