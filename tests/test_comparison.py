@@ -2,11 +2,9 @@
 
 import math
 
-import numpy as np
 import pytest
-from scipy import stats
 
-from cae_keras import PERCENT, TIMES, as_text, change, effects
+from cae_keras import PERCENT, TIMES, as_text, change
 from cae_keras.compare.statistics import Interval
 from cae_keras.compare.text import DECIBELS, PLAIN, POINTS, SHARE
 
@@ -27,15 +25,6 @@ class TestChange:
         assert change(results, "parameters", "wide", "narrow") == pytest.approx(
             3 * [math.log(8)]
         )
-
-    @pytest.mark.parametrize("measure", ["mse", "read"])
-    def test_effects_are_those_of_a_paired_t_test(self, results, measure):
-        scale = np.log if measure == "mse" else np.asarray
-        kept, base = (scale(results[name][measure]) for name in ("wide", "baseline"))
-        expected = stats.ttest_rel(kept, base).confidence_interval()
-        found = effects(results, measure)
-        assert list(found) == ["narrow", "wide"]
-        assert (found["wide"].low, found["wide"].high) == pytest.approx(tuple(expected))
 
     @pytest.mark.parametrize("measure, found, message", [
         ("read", [0.9], "'wide' has 1 seeds, 'baseline' 3: they must have the same"),

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from cae_keras import PERCENT, finding, interval, listed, say
+from cae_keras import finding, say
 from cae_keras.compare.comparison import QUANTITIES
 from cae_keras.compare.statistics import Interval
-from cae_keras.compare.text import POINTS
 
 
 @pytest.mark.parametrize(
@@ -43,19 +42,3 @@ def test_with_results_turned_round_the_sentence_turns(measure):
     assert back.startswith(
         f"From wide to baseline, {QUANTITIES[measure].label} falls: −"
     )
-
-
-def test_a_small_change_is_as_small_as_is_said():
-    found = interval([0.001, 0.002, 0.0015])
-    assert "rises: " in finding(found, "It", POINTS)
-    assert "rises, by less than 0.5 points: " in finding(found, "It", POINTS, 0.5)
-    assert "rises: " in finding(found, "It", PERCENT, 0.1)
-
-
-def test_names_are_listed():
-    assert [listed("abc"[:n]) for n in range(4)] == [
-        "none",
-        "a",
-        "a and b",
-        "a, b and c",
-    ]

@@ -23,19 +23,12 @@ class TestInterval:
         assert found.high == pytest.approx(-0.7001142, abs=1e-7)
 
     @pytest.mark.parametrize("n", [2, 3, 5, 40])
-    @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-    def test_is_that_of_scipys_paired_test(self, n, level):
+    def test_is_that_of_scipys_paired_test(self, n):
         first, second = np.random.default_rng(n).normal(size=(2, n))
-        expected = stats.ttest_rel(first, second).confidence_interval(level)
-        found = interval(first - second, level)
+        expected = stats.ttest_rel(first, second).confidence_interval()
+        found = interval(first - second)
         assert (found.low, found.high) == pytest.approx(tuple(expected))
         assert found.mean == pytest.approx(np.mean(first) - np.mean(second))
-
-    def test_contains_the_truth_as_often_as_it_says(self):
-        rng = np.random.default_rng(0)
-        found = [interval(rng.normal(7, 2, 3), 0.8) for _ in range(2_000)]
-        share = np.mean([f.low < 7 < f.high for f in found])
-        assert share == pytest.approx(0.8, abs=0.03)  # more than three standard errors
 
     def test_one_seed_has_none_and_seeds_that_agree_leave_a_point(self):
         assert interval([0.25]) == Interval(0.25, -math.inf, math.inf, 1)

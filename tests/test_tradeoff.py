@@ -19,13 +19,6 @@ class TestPrediction:
         ratios = {"baseline": 1.0, **RATIOS, "trade-off": tradeoff}
         return {name: {"excess_bce": r * levels} for name, r in ratios.items()}
 
-    def test_ratios_multiply_so_their_logarithms_add(self):
-        untrained = self.results(1.0)
-        del untrained["trade-off"]
-        parts = cae.predicted_changes(untrained)
-        assert list(parts) == list(RATIOS)
-        assert np.exp(sum(parts.values())) == pytest.approx(3 * [1.2 * 1.5 * 0.9 * 1.1])
-
     def test_misses_by_trained_over_predicted(self):
         product = 1.2 * 1.5 * 0.9 * 1.1
         assert cae.missed_by(self.results(product)) == pytest.approx(np.zeros(3))

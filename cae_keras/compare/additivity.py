@@ -13,43 +13,39 @@ MARGIN = 0.05  # a prediction that misses by less counts as right
 CHOICES = ("narrow", "16 latents", "batch norm", "Leaky ReLU")  # of the trade-off
 
 
-def predicted_changes(
-    results: Results, measure: str = "excess_bce", pairs: bool = False
-) -> dict[str, np.ndarray]:
+def predicted_changes(results: Results, pairs: bool = False) -> dict[str, np.ndarray]:
     """Returns what each choice of the trade-off does alone, as ln(choice / baseline).
 
-    Ratios multiply, so their logarithms add: the sum of all is the prediction, seed by
-    seed. The measure must be compared by ratios.
+    It is a change of the excess BCE. Ratios multiply, so their logarithms add: the sum
+    of all is the prediction, seed by seed.
 
     Args:
         pairs: Whether the interactions of their pairs are added.
 
     Example:
         >>> alone = {"narrow": 1.5, "16 latents": 2, "batch norm": 0.5, "Leaky ReLU": 1}
-        >>> alone = {name: {"mse": [ratio]} for name, ratio in alone.items()}
-        >>> changes = predicted_changes({"baseline": {"mse": [1]}} | alone, "mse")
+        >>> alone = {name: {"excess_bce": [ratio]} for name, ratio in alone.items()}
+        >>> changes = predicted_changes({"baseline": {"excess_bce": [1]}} | alone)
         >>> round(float(np.exp(sum(changes.values())[0])), 6)  # 1.5 × 2 × 0.5 × 1
         1.5
     """
-    alone = {name: change(results, measure, name) for name in CHOICES}
-    return alone | (interactions(results, CHOICES, measure) if pairs else {})
+    alone = {name: change(results, "excess_bce", name) for name in CHOICES}
+    return alone | (interactions(results, CHOICES) if pairs else {})
 
 
-def missed_by(
-    results: Results, measure: str = "excess_bce", pairs: bool = False
-) -> np.ndarray:
+def missed_by(results: Results, pairs: bool = False) -> np.ndarray:
     """Returns ln(trained / predicted) of the trade-off, seed by seed.
 
     It is what the choices do together beyond what each does alone, or, with `pairs`,
     beyond what every two do.
 
     Example:
-        >>> results = {name: {"mse": [1.0]} for name in ("baseline", *CHOICES)}
-        >>> missed_by(results | {"trade-off": {"mse": [2.0]}}, "mse").round(3)
+        >>> results = {name: {"excess_bce": [1.0]} for name in ("baseline", *CHOICES)}
+        >>> missed_by(results | {"trade-off": {"excess_bce": [2.0]}}).round(3)
         array([0.693])
     """
-    predicted = sum(predicted_changes(results, measure, pairs).values())
-    return change(results, measure, "trade-off") - predicted
+    predicted = sum(predicted_changes(results, pairs).values())
+    return change(results, "excess_bce", "trade-off") - predicted
 
 
 def whether_it_adds_up(found: Interval) -> str:

@@ -9,17 +9,13 @@ from cae_keras.compare.text import PERCENT, Unit, as_text, in_unit
 SMALL = 5.0  # in percent: what the book calls a small change, chosen beforehand
 
 
-def finding(
-    found: Interval, what: str, unit: Unit = PERCENT, small: float | None = None
-) -> str:
+def finding(found: Interval, what: str, unit: Unit = PERCENT) -> str:
     """Returns a sentence on a change: it rises, falls, hardly changes, or may do both.
 
     Args:
         found: The change with its interval, as `as_text` takes it.
         what: What changes, the subject of the sentence.
-        unit: How the change is shown.
-        small: The largest change, in that unit, that is called small; without it, 5
-            of percent, and none of any other unit.
+        unit: How the change is shown. Only in percent a change may be called small.
 
     Example:
         >>> finding(Interval(0.01, 0.004, 0.016, 3), "The error")
@@ -27,11 +23,8 @@ def finding(
         >>> finding(Interval(0.01, -0.2, 0.22, 3), "The error")
         'The error may rise or fall: +1 % (−18 to +25).'
     """
-    if small is None and unit is PERCENT:
-        small = SMALL
-    shown = in_unit(found, unit)
-    is_small = small is not None and -small < shown.low and shown.high < small
-    limit = f"{small:g}{unit.after}" if is_small else ""
+    shown, limit = in_unit(found, unit), f"{SMALL:g} %"
+    is_small = unit is PERCENT and shown.low > -SMALL and shown.high < SMALL
     if shown.low > 0 or shown.high < 0:
         verb = "rises" if shown.low > 0 else "falls"
         does = f"{verb}, by less than {limit}" if is_small else verb
@@ -43,13 +36,7 @@ def finding(
     return f"{what} {does}: {as_text(found, unit)}."
 
 
-def say(
-    results: Results,
-    measure: str,
-    variant: str,
-    start: str = "baseline",
-    small: float | None = None,
-) -> str:
+def say(results: Results, measure: str, variant: str, start: str = "baseline") -> str:
     """Returns the `finding` on a measure's change from one configuration to another.
 
     Example:
@@ -59,8 +46,7 @@ def say(
     """
     asked = known(measure)
     found = estimate(change(results, measure, variant, start), asked.exact)
-    what = f"From {start} to {variant}, {asked.label}"
-    return finding(found, what, asked.unit, small)
+    return finding(found, f"From {start} to {variant}, {asked.label}", asked.unit)
 
 
 def listed(names: Iterable[str], nothing: str = "none") -> str:

@@ -11,6 +11,7 @@ from scipy import special
 from cae_keras.config import is_int
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+LEVEL = 0.95  # how often an interval contains the true mean
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,17 @@ class Interval:
     n: int
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Returns the mean of one value a seed, with its Student t interval.
+def interval(values: Sequence[float]) -> Interval:
+    """Returns the mean of one value a seed, with its Student t interval of 95 %.
 
     It is mean ± t · s / √n, s the standard deviation over the seeds. Of differences
     between pairs it is the interval of the paired t test.
 
     Args:
         values: One finite number a seed.
-        level: How often such intervals contain the true mean, in (0, 1).
 
     Raises:
-        ValueError: If there is no value, one is not finite, or the level is no share.
+        ValueError: If there is no value, or one is not finite.
 
     References:
         Student, The probable error of a mean (1908), doi:10.1093/biomet/6.1.1
@@ -45,11 +45,10 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
         (-0.484, 2.0, 4.484)
     """
     values = _finite("values", values)
-    _inside("level", level, 0, 1)
     n, mean = len(values), float(np.mean(values))
     if n == 1:
         return Interval(mean, -math.inf, math.inf, n)
-    limit = special.stdtrit(n - 1, (1 + level) / 2)  # of Student's t
+    limit = special.stdtrit(n - 1, (1 + LEVEL) / 2)  # of Student's t
     half = float(limit * np.std(values, ddof=1) / n**0.5)
     return Interval(mean, mean - half, mean + half, n)
 
@@ -114,17 +113,14 @@ def judge(found: Interval, low: float = -math.inf, high: float = math.inf) -> st
     return FAILS if found.high <= low or found.low >= high else UNDECIDED
 
 
-def smallest_detectable(
-    sd: float, n: int, level: float = 0.95, power: float = 0.8
-) -> float:
+def smallest_detectable(sd: float, n: int, power: float = 0.8) -> float:
     """Returns the difference that a paired t test of `n` seeds would probably find.
 
     Args:
         sd: Standard deviation, over seeds, of the paired difference.
         n: Number of seeds.
-        level: Level of the interval that has to leave out zero, in (0, 1).
-        power: How often it does if the true difference is the one returned, in
-            (1 − level, 1).
+        power: How often the interval of 95 % leaves out zero if the true difference is
+            the one returned, in (0.05, 1).
 
     Returns:
         A difference in the unit of `sd`; infinite with one seed.
@@ -136,8 +132,8 @@ def smallest_detectable(
         >>> [round(smallest_detectable(1.0, n), 2) for n in (3, 5, 10)]
         [3.26, 1.68, 1.0]
     """
-    _inside("level", level, 0, 1)
-    _inside("power", power, 1 - level, 1)
+    if not isinstance(power, Real) or not 1 - LEVEL < power < 1:
+        raise ValueError(f"power={power!r}: it must be in ({1 - LEVEL:g}, 1)")
     if not isinstance(sd, Real) or not 0 <= sd < math.inf:
         raise ValueError(f"sd={sd!r}: it must be finite, and not negative")
     if not is_int(n) or n < 1:
@@ -146,7 +142,7 @@ def smallest_detectable(
         return math.inf
     from scipy import optimize, stats  # half a second, and few pages call this
 
-    limit = special.stdtrit(n - 1, (1 + level) / 2)
+    limit = special.stdtrit(n - 1, (1 + LEVEL) / 2)
 
     def missing(shift):  # the power that is lacking; t is noncentral, by ± the shift
         return power - stats.nct.sf(limit, n - 1, (shift, -shift)).sum()
@@ -165,8 +161,3 @@ def _finite(name: str, values) -> np.ndarray:
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
         raise ValueError(f"{name}={array.tolist()}: it must be a finite number a seed")
     return array
-
-
-def _inside(name: str, value: float, low: float, high: float):
-    if not isinstance(value, Real) or not low < value < high:
-        raise ValueError(f"{name}={value!r}: it must be in ({low:g}, {high:g})")

@@ -54,14 +54,13 @@ def digits(
 
 @pictured
 def reconstructions(
-    originals: np.ndarray, by_model: Mapping[str, np.ndarray], alt: str = ""
+    originals: np.ndarray, by_model: Mapping[str, np.ndarray]
 ) -> Figure:
     """Draws digits, what each model makes of them, and where it errs, on one scale.
 
     Args:
         originals: `(n, 28, 28, 1)`, floats in [0, 1].
         by_model: For each model reconstructions, of the same shape.
-        alt: What is to be seen; without it, the errors of each model.
 
     Raises:
         ValueError: If there is no model, or shapes differ.
@@ -89,7 +88,7 @@ def reconstructions(
     )
     n = len(originals)
     height = (WIDTH - 2) / n * len(drawn) * 1.06 + 0.22 * len(by_model)
-    alt = alt or f"{n} digits and their reconstructions. {said}."
+    alt = f"{n} digits and their reconstructions. {said}."
     figure, axes = _picture_table(drawn, height, alt)
     for axis, error in zip(axes[2::2].flat, np.ravel(errors), strict=True):
         axis.set_xlabel(f"{error:.4f}", fontsize=8.5, labelpad=2)
