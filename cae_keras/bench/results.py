@@ -1,6 +1,5 @@
 """From rates by rounds to medians, ratios and intervals, or to why there is none."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -52,7 +51,6 @@ def sum_up(rates: Rates, shares: Rates, flops: float) -> dict:
         "intervals": {ratio: interval(values) for ratio, values in by_round.items()},
         "noisy": noisy,
         "spread": {name: spread(values) for name, values in rates.items()},
-        "standard_error": {name: standard_error(x) for name, x in rates.items()},
         "cpu_share": {name: statistics.median(shares[name]) for name in ONE_THREADED},
         "rounds": len(limits),
     }  # fmt: skip
@@ -93,12 +91,3 @@ def spread(values: Sequence[float]) -> float:
     """Returns the distance between the quartiles over the median."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return (high - low) / middle
-
-
-def standard_error(values: Sequence[float]) -> float:
-    """Returns the standard error of the median over the median, by the quartiles.
-
-    For n normal values it is √(π / 2n) standard deviations, each of which is 1 / 1.35
-    of the distance between the quartiles.
-    """
-    return math.sqrt(math.pi / 2 / len(values)) * spread(values) / 1.35
