@@ -19,7 +19,6 @@ from cae_keras.config import CAEConfig, Recipe, get_preset
 from cae_keras.data import Mnist, load_idx
 from cae_keras.deploy.export import quantise_weights
 from cae_keras.deploy.lab import Lab
-from cae_keras.deploy.memory import peak_memory
 from cae_keras.experiments import Experiment, configurations
 from cae_keras.measurements.baselines import PCA
 from cae_keras.measurements.curves import last_gain, roughness
@@ -108,7 +107,6 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     *((lambda n=n: cae.run({"a": CONFIG}, recipe=FEW, seeds=n, data=DATA), f"seeds={n!r}", SEEDS) for n in (3, [], [1, 1])),
     (lambda: cae.run({"a": CONFIG}, recipe=FEW, seeds=[-1], data=DATA), "seed=-1", "from 0"),
     (lambda: cae.run({"a": CONFIG}, recipe={"epochs": 3}, data=DATA), "{'epochs': 3}", "a Recipe"),
-    (lambda: cae.is_trained("depht", data=DATA), "experiment='depht'", "one of"),
     *((lambda name=name: get_preset(name), f"CAE_PRESET={name!r}", "one of 'full', 'quick'") for name in ("slow", 3, "")),
     # numbers of the seeds
     (lambda: cae.interval([]), "values=[]", "a finite number a seed"),
@@ -145,8 +143,6 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     (lambda: cae.latency({"a": int}, rounds=0), "rounds=0", "a positive integer"),
     (lambda: cae.latency({"a": int}, least=-1.0), "least=-1.0", "above 0"),
     (lambda: cae.latency({"a": 3}, rounds=1), "a=3", "a function"),
-    (lambda: peak_memory({}, batches=(0,)), "batches=0", "a positive integer"),
-    (lambda: peak_memory({}, batches=(3, 1)), "batches=[3, 1]", "must ascend"),
     # what pages draw
     *((lambda n=n: figures.digits(X, columns=n), f"columns={n!r}", "a positive integer") for n in (0, 2.5)),
     (lambda: figures.reconstructions(X, {}), "by_model is empty", "at least one"),

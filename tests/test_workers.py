@@ -449,7 +449,7 @@ class TestHowManyAndWhere:
         with pytest.warns(UserWarning, match="CAE_WORKERS=2: .*Read-only.*one by one"):
             assert names(complete(tasks, tiny)) == ["first", "second"]
         assert pids(tmp_path) == {os.getpid()}
-        assert np.isnan(peak_memory({"a": CAEConfig()}, repeats=1)["a"]).all()
+        assert np.isnan(peak_memory({"a": CAEConfig()})["a"]).all()
 
 
 class TestRayIsNotThere:

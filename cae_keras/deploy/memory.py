@@ -12,10 +12,11 @@ import loky
 import numpy as np
 import torch
 
-from cae_keras.config import IMAGE_SHAPE, CAEConfig, positive_int
+from cae_keras.config import IMAGE_SHAPE, CAEConfig
 from cae_keras.models import build_autoencoder
 from cae_keras.training import pinned
 
+REPEATS = 2  # to see that they agree
 # glibc gives what is freed back at once; else the heap's layout adds up to a half.
 RETURN_FREED = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
 
@@ -35,28 +36,22 @@ def saved_bytes(model: keras.Model) -> int:
 
 
 def peak_memory(
-    configs: Mapping[str, CAEConfig],
-    batches: Sequence[int] = (1, 256),
-    repeats: int = 2,
+    configs: Mapping[str, CAEConfig], batches: Sequence[int] = (1, 256)
 ) -> dict[str, np.ndarray]:
-    """Returns the bytes that networks take to reconstruct, `(repeats, batches)` each.
+    """Returns the bytes that networks take to reconstruct, `(REPEATS, batches)` each.
 
     A process of its own, which has loaded the libraries and run a network of one
     filter, notes the most memory it has held so far, builds the network, reconstructs
     one batch after the other on one thread, and notes the most memory after each. The
     growth holds weights, feature maps, scratch space and what Keras keeps about the
-    model. Training changes none of it, so the weights are random. Batches ascend, as a
-    smaller one after a larger takes no more. NaN but on Linux: Windows cannot
+    model. Training changes none of it, so the weights are random. Batches must ascend,
+    as a smaller one after a larger takes no more. NaN but on Linux: Windows cannot
     fork a process, and on macOS a fork may crash.
     """
-    batches = [positive_int("batches", images) for images in batches]
-    if batches != sorted(batches):
-        raise ValueError(f"batches={batches!r}: they must ascend")
-    repeats = positive_int("repeats", repeats)
-    unknown = {name: np.full((repeats, len(batches)), np.nan) for name in configs}
+    unknown = {name: np.full((REPEATS, len(batches)), np.nan) for name in configs}
     if sys.platform != "linux":
         return unknown
-    asked = _growths, [*configs.values()], batches, repeats
+    asked = _growths, [*configs.values()], batches
     try:
         with loky.ProcessPoolExecutor(1, env=RETURN_FREED) as fresh:
             found = fresh.submit(*asked).result()
@@ -65,9 +60,9 @@ def peak_memory(
     return {name: np.array(b, float) for name, b in zip(configs, found, strict=True)}
 
 
-def _growths(configs: Sequence[CAEConfig], batches, repeats: int) -> list:
+def _growths(configs: Sequence[CAEConfig], batches: Sequence[int]) -> list:
     """Measures each in a fork: it starts with the libraries, and nothing of another."""
-    return [[_in_a_fork(c, batches) for _ in range(repeats)] for c in configs]
+    return [[_in_a_fork(c, batches) for _ in range(REPEATS)] for c in configs]
 
 
 def _in_a_fork(config: CAEConfig, batches: Sequence[int]) -> list[int]:
