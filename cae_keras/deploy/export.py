@@ -71,7 +71,6 @@ def save_onnx(model: keras.Model, path: str | os.PathLike):
     ONNX Runtime opens it from version 1.15 on.
 
     Example:
-        >>> import tempfile
         >>> images = keras.Input((28, 28, 1))
         >>> model = keras.Model(images, keras.layers.Flatten()(images))
         >>> with tempfile.TemporaryDirectory() as folder:

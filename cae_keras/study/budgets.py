@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from cae_keras.compare.tables import Table
-from cae_keras.config import Preset, Recipe, get_preset, one_of
+from cae_keras.config import Recipe, get_preset, one_of
 from cae_keras.experiments import EXPERIMENTS, configurations
 from cae_keras.measurements.reader import reader_recipe
 
@@ -18,9 +18,9 @@ class Budget:
     recipe: Recipe
 
 
-def budgets(preset: Preset | None = None) -> dict[str, Budget]:
-    """Returns all budgets by name; without a preset, those of this build."""
-    preset = preset or get_preset()
+def budgets() -> dict[str, Budget]:
+    """Returns all budgets of this build by name."""
+    preset = get_preset()
     recipe, seeds = preset.recipe, len(preset.seeds)
     adam = replace(recipe, optimizer="adam", peak_learning_rate=1.2e-2)
     shorter = replace(recipe, epochs=recipe.epochs // 2)
@@ -70,7 +70,7 @@ def budget_table() -> Table:
     preset = get_preset()
     study = len(configurations()) * len(preset.seeds) * preset.recipe.steps
     rows = []
-    for each in budgets(preset).values():
+    for each in budgets().values():
         steps = each.recipe.steps
         share = 100 * each.runs * steps / study
         rows.append([each.page, each.what, each.runs, steps, share])
