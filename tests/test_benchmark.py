@@ -15,7 +15,6 @@ from cae_keras.compare.tables import GROUPS
 from cae_keras.config import CAEConfig
 from cae_keras.deploy.benchmark import benchmark
 from cae_keras.deploy.latency import latency
-from cae_keras.deploy.machine import machine
 from cae_keras.deploy.memory import peak_memory, saved_bytes
 from cae_keras.measurements.cost import cost
 from cae_keras.models import build_autoencoder
@@ -111,9 +110,3 @@ def test_a_benchmark_has_every_cost_of_every_network():
         assert found[name].shape == (2,)
         assert (found[name] != again[name]).any(), "each name is timed by itself"
     assert np.median(found["both"]) < 1_000  # milliseconds, not microseconds
-
-
-def test_the_machine_names_itself():
-    about = machine()
-    assert all(isinstance(value, str) and value for value in about.values())
-    assert about["torch"] in torch.__version__  # that may name the CUDA it is for

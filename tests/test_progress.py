@@ -4,8 +4,6 @@ import contextlib
 import io
 import sys
 
-import pytest
-
 from cae_keras.progress import progress_bar, relayed
 
 
@@ -14,24 +12,17 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def no_notebook(monkeypatch):
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-
-
 def count_to_three():
     with progress_bar(3, "counting sheep") as bar:
         for _ in range(3):
             bar.update()
 
 
-@pytest.mark.usefixtures("no_notebook")
 def test_nothing_is_written_when_nobody_watches(capfd):
     count_to_three()
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("no_notebook")
 def test_a_terminal_shows_it(monkeypatch, capfd):
     monkeypatch.setattr(sys, "stderr", Terminal())
     count_to_three()

@@ -70,9 +70,3 @@ def test_it_says_preset_seeds_machine_versions_and_date():
         assert words in text
     first_look = render(RESULTS | {"preset": "quick"})
     assert "Preset `quick`, for a first look only: 55,000" in first_look
-
-
-def test_one_seed_has_no_spread():
-    alone = RESULTS["configurations"]["baseline"] | {"bce": [0.2]}
-    results = RESULTS | {"configurations": {"baseline": alone}}
-    assert ["BCE", "0.20000"] in table(results)
