@@ -24,6 +24,12 @@ CONFIG = CAEConfig(filters=(2, 2), latent_dim=2)
 RECIPE = Recipe(images=64, epochs=1)
 RUN = Run(CONFIG, RECIPE, 0, {"loss": (0.5, 0.25)}, (np.arange(6.0),))
 READER = Reader(RECIPE, 0, {"loss": (2.0,)}, (np.arange(4.0),))
+RECIPES = {  # another value of each
+    "images": 63, "epochs": 2, "batch_size": 32, "peak_learning_rate": 1e-3, "warmup": 0.1, "optimizer": "adam",
+}  # fmt: skip
+CONFIGS = {
+    "filters": (2, 3), "latent_dim": 3, "batch_norm": True, "activation": "leaky_relu", "negative_slope": 0.2,
+}  # fmt: skip
 TASKS = {
     "run": Training(CONFIG, RECIPE, 0),
     "reader": Reading(RECIPE, 0),
@@ -163,23 +169,15 @@ def test_what_is_asked_is_in_the_key(tiny):
     asked = [
         *TASKS.values(),
         Training(CONFIG, RECIPE, 1),
-        Training(CONFIG, replace(RECIPE, epochs=2), 0),
-        Training(CONFIG, replace(RECIPE, images=63), 0),
-        Training(CONFIG, replace(RECIPE, batch_size=32), 0),
-        Training(CONFIG, replace(RECIPE, peak_learning_rate=1e-3), 0),
-        Training(CONFIG, replace(RECIPE, warmup=0.1), 0),
-        Training(CONFIG, replace(RECIPE, optimizer="adam"), 0),
-        Training(replace(CONFIG, filters=(2, 3)), RECIPE, 0),
-        Training(replace(CONFIG, latent_dim=3), RECIPE, 0),
-        Training(replace(CONFIG, batch_norm=True), RECIPE, 0),
-        Training(replace(CONFIG, activation="leaky_relu"), RECIPE, 0),
-        Training(replace(CONFIG, negative_slope=0.2), RECIPE, 0),
+        *(Training(CONFIG, replace(RECIPE, **{name: other}), 0) for name, other in RECIPES.items()),
+        *(Training(replace(CONFIG, **{name: other}), RECIPE, 0) for name, other in CONFIGS.items()),
         Reading(RECIPE, 1),
         Reading(replace(RECIPE, epochs=2), 0),
         Measuring(replace(RUN, weights=(np.arange(6.0) + 1,)), READER),
         Measuring(replace(RUN, history={"loss": (0.5, 0.26)}), READER),
         Measuring(RUN, replace(READER, weights=(np.arange(4.0) + 1,))),
-    ]
+    ]  # fmt: skip
+    assert RECIPES.keys() | CONFIGS.keys() == vars(RECIPE).keys() | vars(CONFIG).keys()
     found = {task_key(task, tiny) for task in asked}
     assert len(found) == len(asked)
     assert all(len(key) == 32 and set(key) <= set("0123456789abcdef") for key in found)

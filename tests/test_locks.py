@@ -139,18 +139,8 @@ def test_a_page_opened_in_an_editor_finds_the_package():
 def test_the_package_is_installed_without_the_book_and_keeps_runs_where_it_is_used(tmp_path):  # fmt: skip
     site, used = tmp_path / "site", tmp_path / "used"
     used.mkdir()
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--target",
-        str(site),
-        str(ROOT),
-    ]
-    installed = subprocess.run(pip, capture_output=True, text=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    installed = subprocess.run([*pip, site, ROOT], capture_output=True, text=True)
     if "No matching distribution found for hatchling" in installed.stderr:
         pytest.skip("no registry is reached")
     assert installed.returncode == 0, installed.stderr
