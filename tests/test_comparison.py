@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cae_keras import PERCENT, TIMES, as_text, change
+from cae_keras import PERCENT, TIMES, as_text, change, effects
 from cae_keras.compare.statistics import Interval
 from cae_keras.compare.text import DECIBELS, PLAIN, POINTS, SHARE
 
@@ -25,6 +25,7 @@ class TestChange:
         assert change(results, "parameters", "wide", "narrow") == pytest.approx(
             3 * [math.log(8)]
         )
+        assert list(effects(results, "mse")) == ["narrow", "wide"]
 
     @pytest.mark.parametrize("measure, found, message", [
         ("read", [0.9], "'wide' has 1 seeds, 'baseline' 3: they must have the same"),
