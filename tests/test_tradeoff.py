@@ -14,15 +14,12 @@ FINE = {"read": [0.96, 0.97], "ssim": [0.91, 0.95], "mse": [0.004, 0.003]}
 
 
 class TestPrediction:
-    def results(self, tradeoff):
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_misses_by_trained_over_predicted(self, times):
         levels = np.array([0.012, 0.024, 0.006])  # seeds differ; only ratios count
-        ratios = {"baseline": 1.0, **RATIOS, "trade-off": tradeoff}
-        return {name: {"excess_bce": r * levels} for name, r in ratios.items()}
-
-    def test_misses_by_trained_over_predicted(self):
-        product = 1.2 * 1.5 * 0.9 * 1.1
-        assert cae.missed_by(self.results(product)) == pytest.approx(np.zeros(3))
-        assert np.exp(cae.missed_by(self.results(2 * product))) == pytest.approx(2)
+        ratios = RATIOS | {"baseline": 1, "trade-off": times * 1.2 * 1.5 * 0.9 * 1.1}
+        results = {name: {"excess_bce": r * levels} for name, r in ratios.items()}
+        assert np.exp(cae.missed_by(results)) == pytest.approx(3 * [times])
 
     @pytest.mark.parametrize("low, high, words", [
         (0.951, 1.049, "adds up: "), (1.06, 1.2, "does not add up: "), (0.8, 0.94, "does not add up: "),
