@@ -44,6 +44,8 @@ from cae_keras.progress import progress_bar
 
 with progress_bar(3, "counting to three") as bar:
     bar.update(3)
+if not os.path.exists("executed.txt"):
+    open("../cae_keras/figures/style.py", "a").write("# new")
 with open("executed.txt", "a") as file:
     file.write("once ")
 folder = Path("../_build/downloads")
@@ -111,11 +113,6 @@ def make_book(folder, **pages):
     return folder
 
 
-@pytest.fixture
-def small_book(tmp_path):
-    return make_book(tmp_path, index=PAGE)
-
-
 def seven_pages():
     """`index` is the last but one by the alphabet, `alone` the first."""
     names = ("alone", "b", "c", "d", "e", "f", "index")
@@ -155,21 +152,20 @@ def build(book, *options, preset="quick", folder="book", **settings):
     return done
 
 
-def executions(book):
-    return (book / "book" / "executed.txt").read_text().count("once")
-
-
 # The life of a page
 
 
-def test_the_life_of_a_page(small_book):
-    html, unfinished = small_book / "_build" / "html", small_book / "_build" / ".unfinished"  # fmt: skip
-    page, made = html / "index.html", small_book / "_build" / "downloads" / "model.bin"
+def test_the_life_of_a_page(tmp_path):
+    """In the first build its cell changes the package, to a date before what Sphinx notes of it."""
+    book = make_book(tmp_path, index=PAGE)
+    build_folder, unfinished = book / "_build", book / "_build" / ".unfinished"
+    html, made = build_folder / "html", build_folder / "downloads" / "model.bin"
+    page = html / "index.html"
 
     def built(times, *options, **settings):
-        done = build(small_book, *options, **settings)
+        done = build(book, *options, **settings)
         assert done.returncode == 0, done.said
-        assert executions(small_book) == times
+        assert (book / "book" / "executed.txt").read_text().count("once") == times
         text = page.read_text("utf-8")
         assert text.strip().endswith("</html>")
         (address,) = re.findall(
@@ -179,64 +175,31 @@ def test_the_life_of_a_page(small_book):
         assert not unfinished.exists()
         return done, text
 
-    done, text = built(1, *STRICT)
+    done, text = built(1)
+    assert "index changed while the book was built: build again" in done.said
     assert "quick build" in text
     assert 'alt="an empty figure, quick"' in text
     assert "the book: 0 of 1 pages | now index" in done.stderr
     assert re.search(r"page by page:\n +\d+ s  index\n +\d+ s  all,", done.said)
     assert "counting to three" not in re.sub(r"<span.*?</span>", "", text)
 
-    assert "page by page" not in built(1)[0].said  # nothing has changed
-    style = small_book / "cae_keras" / "figures" / "style.py"
-    style.write_text(style.read_text() + "\n# changed\n")
-    os.utime(style, (1e9, 1e9))  # a date of long ago
-    built(2)
+    assert "changed while" not in built(2, *STRICT)[0].said
     shutil.rmtree(html)
-    built(2)  # the download is offered from what is there
+    assert "page by page" not in built(2)[0].said  # the download is what is there
     made.unlink()
     built(3)
-
-    done = build(small_book, preset="quik")
-    assert done.returncode != 0
-    assert "CAE_PRESET='quik': it must be one of 'full', 'quick'" in done.said
-    assert page.exists(), "bad input changes nothing"
 
     _, text = built(4, preset="full")
     assert "quick build" not in text
     assert 'alt="an empty figure, full"' in text
     page.write_text(text[:100], "utf-8")  # as a build leaves it that is killed
     made.write_bytes(b"the w")
-    (picture,) = (small_book / "_build" / "jupyter_execute").glob("*.png")
+    (picture,) = (build_folder / "jupyter_execute").glob("*.png")
     whole = picture.read_bytes()
     picture.write_bytes(whole[:100])
     unfinished.touch()
     built(5, preset="full")
     assert (html / "_images" / picture.name).read_bytes() == whole
-
-
-def test_a_package_that_is_changed_while_a_page_runs_is_told_and_the_page_executed_again(small_book):  # fmt: skip
-    """By its date the file is older than what Sphinx notes of the page."""
-    page = small_book / "book" / "index.md"
-    style = "../cae_keras/figures/style.py"
-    changing = f'if not os.path.exists("executed.txt"):\n    open({style!r}, "a").write("# new")'
-    page.write_text(PAGE.replace('with open("exec', f'{changing}\nwith open("exec'))
-    done = build(small_book)
-    assert done.returncode == 0, done.said
-    assert "index changed while the book was built: build again" in done.said
-    assert "changed while" not in build(small_book).said
-    assert executions(small_book) == 2
-
-
-def test_two_builds_at_once_do_each_other_no_harm(small_book):
-    waiting = PAGE.replace("bar.update(3)", "bar.update(3)\n    import time; time.sleep(2)")  # fmt: skip
-    (small_book / "book" / "index.md").write_text(waiting)
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(build, small_book)
-        until((small_book / "_build" / ".progress").exists)
-        second = pool.submit(build, small_book)
-    assert [first.result().returncode, second.result().returncode] == [0, 0]
-    assert "another build of this book is running" in second.result().said
-    assert executions(small_book) == 1
 
 
 # A build that fails, or is killed
@@ -267,7 +230,7 @@ def setup(app):
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
-    """A book of three pages, one after the other, and what writes `one` and what happens in writing."""
+    """A book of three pages, one after the other, what writes `one` and what happens in writing, and what was executed at first."""
     heads = {"index": "", "one": "", "last": "cae_alone: true\n"}
     folder = make_book(tmp_path_factory.mktemp("faulty"), **heads)
 
@@ -280,10 +243,11 @@ def faulty(tmp_path_factory):
     name = "    cae_book: book/_ext\n"
     config.write_text(config.read_text().replace(name, name + "    faults: book/_ext\n"))  # fmt: skip
     (folder / "book" / "_ext" / "faults.py").write_text(FAULTS)
-    for name in heads:
-        write(name)
-    assert made(folder)[0].returncode == 0
-    return folder, write
+    for name, code in {"index": "", "one": "1 / 0", "last": ""}.items():
+        write(name, code)
+    begun = [made(folder, *options)[1] for options in ((), (), ("--all",))]
+    write()
+    return folder, write, [*begun, made(folder)[1]]
 
 
 def made(book, *options, **settings):
@@ -297,7 +261,7 @@ def made(book, *options, **settings):
 @pytest.mark.parametrize(
     "wrong, again",
     [
-        pytest.param({"code": "1 / 0"}, ["one"], id="error in a cell"),
+        pytest.param({"code": "1 / 0"}, ["one"], id="error in a cell", marks=pytest.mark.long),
         pytest.param({"code": "os.kill(os.getppid(), 2)"}, ["one"], id="Ctrl-C in executing"),
         pytest.param({"code": "os.kill(os.getppid(), 9)"}, ["one"], id="kill in executing", marks=pytest.mark.long),
         pytest.param({"text": "[](nowhere)"}, ["one"], id="strict warning", marks=pytest.mark.long),
@@ -307,7 +271,7 @@ def made(book, *options, **settings):
     ],
 )  # fmt: skip
 def test_after_what_went_wrong_only_the_page_concerned_is_executed_again(faulty, wrong, again):  # fmt: skip
-    book, write = faulty
+    book, write, _ = faulty
     new = f"At {time.time_ns()}. "
     write(**wrong | {"text": new + wrong.get("text", "")})
     done, executed = made(book, "-W")
@@ -327,7 +291,7 @@ def test_after_what_went_wrong_only_the_page_concerned_is_executed_again(faulty,
 @pytest.mark.long
 def test_a_page_that_is_put_back_after_a_kill_says_what_it_said(faulty):
     """The build that was killed has read the other text; by its date the file is the old one."""
-    book, write = faulty
+    book, write, _ = faulty
     page, html = book / "book" / "index.md", book / "_build" / "html" / "index.html"
     made(book)
     text, date = page.read_text(), page.stat().st_mtime
@@ -342,25 +306,35 @@ def test_a_page_that_is_put_back_after_a_kill_says_what_it_said(faulty):
 
 
 def test_a_first_build_that_fails_again_and_again_keeps_what_is_done(faulty):
-    book, write = faulty
-    shutil.rmtree(book / "_build")
-    write(code="1 / 0")
-    assert made(book)[1] == ["index", "one"]
-    assert made(book)[1] == ["one"]
-    assert made(book, "--all")[1] == ["index", "one"], "as it was asked"
-    write()
-    assert made(book)[1] == ["one", "last"]
+    *_, executed = faulty
+    asked_afresh = ["index", "one"]
+    assert executed == [["index", "one"], ["one"], asked_afresh, ["one", "last"]]
+
+
+def test_two_builds_at_once_do_each_other_no_harm(faulty):
+    book, write, _ = faulty
+    write(code="import time; time.sleep(3)")
+    log, progress = book / "book" / "executed.txt", book / "_build" / ".progress"
+    log.write_text("")
+    progress.unlink(missing_ok=True)  # a build that was killed leaves it
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(build, book, CAE_RUNS="")
+        until(progress.exists)
+        second = pool.submit(build, book, CAE_RUNS="")
+    assert [first.result().returncode, second.result().returncode] == [0, 0]
+    assert "another build of this book is running" in second.result().said
+    assert log.read_text() == "one\n"
 
 
 def test_a_single_page_is_built_by_its_name(faulty):
     """Sphinx is then asked to read twice."""
-    book, _ = faulty
+    book, *_ = faulty
     done, executed = made(book, folder="book/one.md")
     assert (done.returncode, executed) == (0, ["one"]), done.said
 
 
 def test_a_build_that_cannot_begin_changes_nothing_and_says_why(faulty):
-    book, _ = faulty
+    book, *_ = faulty
     page, config = book / "_build" / "html" / "index.html", book / "_config.yml"
     text, date = config.read_text(), page.stat().st_mtime_ns
     for wrong, said in {"[": "", "logo: none.svg\n": "'none.svg' does not exist"}.items():  # fmt: skip
@@ -521,7 +495,8 @@ def test_a_folded_cell_is_named_by_its_first_line(seven):
     text = (seven / "_build" / "html" / "b.html").read_text("utf-8")
     summaries = re.findall(r"<summary.*?</summary>", text, re.S)
     assert [re.sub(r"<.*?>", "", each).split("\n") for each in summaries] == [
-        ["", label, label, ""] for label in ("Code: draw the curve", "All curves")
+        ["", label, label, ""]
+        for label in ("Code: draw the curve", "All curves")
     ]
     assert not any("aria-label" in each for each in summaries)
 
@@ -631,7 +606,7 @@ def test_the_fingerprint_of_a_build_changes_with_what_decides_its_numbers(finger
     assert len(set(found)) == len(found) > 8
 
 
-@pytest.mark.parametrize("name", ["SEEDS", "WORKERS", "BACKEND"])
+@pytest.mark.parametrize("name", ["PRESET", "SEEDS", "WORKERS", "BACKEND"])
 def test_a_bad_setting_is_refused_by_name(fingerprint, monkeypatch, name):
     monkeypatch.setenv(f"CAE_{name}", "moon")
     with pytest.raises(ConfigError, match=f"CAE_{name}='moon': it must be "):
