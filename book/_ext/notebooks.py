@@ -8,7 +8,6 @@ changed, so that Sphinx reads that page again exactly then.
 """
 
 import ast
-import builtins
 import io
 import re
 import zipfile
@@ -108,33 +107,28 @@ def notebook(text: str, title: str, names=()):
 
 
 def without_hidden(cells: list) -> list:
-    """Leaves out cells that only glue and check: nothing below uses what they bind."""
-    kept, needed = [], set()
+    """Leaves out cells that only glue and check: no code below names what they bind."""
+    kept, words = [], set()
     for cell in reversed(cells):
         if cell.cell_type == "code":
-            loaded, bound = names_of(cell.source)
             hidden = "remove-cell" in cell.metadata.get("tags", [])
-            if hidden and not bound & needed:
+            if hidden and not bound(cell.source) & words:
                 continue
-            needed |= loaded
+            words |= set(re.findall(r"\w+", cell.source))
         kept.append(cell)
     return kept[::-1]
 
 
-def names_of(code: str) -> tuple[set, set]:
-    """Returns the names that code uses, and those that it binds."""
-    loaded, bound = set(), set()
+def bound(code: str) -> set[str]:
+    """Returns the names that code binds."""
+    names = set()
     for node in ast.walk(ast.parse(code)):
         match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                loaded.add(name)
-            case ast.Name(id=name):
-                bound.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                bound.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name):
+                names.add(name)
             case ast.alias(name=name, asname=other):
-                bound.add(other or name.split(".")[0])
-    return loaded - set(dir(builtins)), bound
+                names.add(other or name.split(".")[0])
+    return names
 
 
 def directive(found: re.Match, numbers) -> str:
@@ -182,9 +176,7 @@ def role(found: re.Match) -> str:
             cited = [source(key.strip()) for key in text.split(",")]
             if name == "cite:t":
                 return ", ".join(f"{who} ({year})" for who, year in cited)
-            return f"({'; '.join(f'{who}, {year}' for who, year in cited)})"
-        case "commit":
-            return f"`{text}`"
+            return f"({'; '.join(map(', '.join, cited))})"
     return shown.strip()
 
 
