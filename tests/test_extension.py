@@ -83,6 +83,11 @@ SHOWN = """
 # All curves
 2
 ```
+```{code-cell} ipython3
+:tags: [hide-input, code-below]
+# Play
+"a lab"
+```
 
 {commit}`abc1234`
 
@@ -496,9 +501,10 @@ def test_a_folded_cell_is_named_by_its_first_line(seven):
     summaries = re.findall(r"<summary.*?</summary>", text, re.S)
     assert [re.sub(r"<.*?>", "", each).split("\n") for each in summaries] == [
         ["", label, label, ""]
-        for label in ("Code: draw the curve", "All curves")
+        for label in ("Code: draw the curve", "All curves", "Code: play")
     ]
     assert not any("aria-label" in each for each in summaries)
+    assert text.index("'a lab'") < text.index("Code: play") < text.index("# Play")
 
 
 @pytest.fixture

@@ -162,6 +162,7 @@ def test_a_build_offers_the_notebooks_that_belong_to_its_pages(tmp_path):
         with zipfile.ZipFile(path) as zipped:
             assert zipped.namelist() == ["notebooks/one.ipynb"]
             said = zipped.read("notebooks/one.ipynb").decode()
+        assert "the book *A Convolutional Autoencoder, One Factor at a Time*" in said
         assert "So many" not in said
         return said, path.stat().st_mtime_ns
 

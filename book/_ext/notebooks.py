@@ -59,7 +59,7 @@ def offer(app):
     """Writes the zip, if a page has exercises and the zip is another one."""
     found = Path(app.srcdir).glob("*.md")
     pages = {path.stem: path.read_text("utf-8") for path in found}
-    zipped = pack(notebooks(pages, app.config.project))
+    zipped = pack(notebooks(pages, app.config.html_title))
     if zipped and not (ZIP.is_file() and ZIP.read_bytes() == zipped):
         ZIP.parent.mkdir(parents=True, exist_ok=True)
         ZIP.write_bytes(zipped)
