@@ -344,11 +344,11 @@ function drawingBoard(figure, lab, answers, start, ...controls) {
   const update = (image, what) => {
     inField = [image, what];
     show(seen.canvas, image);
-    const errors = answers.map(({ name, model, canvas, note, bars }) => {
+    const errors = answers.map(({ name, model, canvas, note, bars, size }) => {
       const z = model.encode(image);
       const again = model.decode(z);
       show(canvas, again);
-      drawBars(bars, z, model.reach);
+      size.textContent = drawBars(bars, z, model.reach);
       note.textContent = `MSE ${meanSquaredError(image, again).toFixed(4)}`;
       canvas.setAttribute("aria-label", `what ${name} makes of ${what}: ${note.textContent}`);
       return `${name} ${note.textContent.slice(4)}`;
@@ -419,8 +419,8 @@ function drawingBoard(figure, lab, answers, start, ...controls) {
   const button = make("button", { type: "button" }, "Clear");
   button.addEventListener("click", () => { choice.select.value = 0; pick(0); });
 
-  const left = make("div", { className: "cae-lab-drawing" }, field, choice.box, button);
-  const right = make("div", { className: "cae-lab-answers" }, ...controls, seen.box, ...answers.map(({ box }) => box));
+  const left = make("div", { className: "cae-lab-drawing" }, field, seen.box, make("div", {}, choice.box, button));
+  const right = make("div", { className: "cae-lab-answers" }, ...controls, ...answers.map(({ box }) => box));
   const row = make("div", { className: "cae-lab-row" }, left, right);
   pick(start);
   figure.prepend(make("div", { className: "cae-lab-part" }, row, said.element));
@@ -431,11 +431,12 @@ function drawingBoard(figure, lab, answers, start, ...controls) {
 function answer(name, model) {
   const parts = picture(name);
   const bars = make("canvas", { width: 224, height: 72, className: "cae-lab-bars", role: "img" });
-  parts.box.append(bars);
-  return { ...parts, name, model, bars };
+  const size = make("span", { className: "cae-lab-size", "aria-hidden": true }); // the bars' name says it
+  parts.box.append(bars, size);
+  return { ...parts, name, model, bars, size };
 }
 
-/** Draws a code as bars up and down from a line; the canvas holds 99 % of the latents of test digits. */
+/** Draws a code as bars up and down from a line, and returns its size; the canvas holds 99 % of test digits' latents. */
 function drawBars(canvas, z, reach) {
   const context = canvas.getContext("2d");
   const [width, middle] = [canvas.width / z.length, canvas.height / 2];
@@ -448,8 +449,9 @@ function drawBars(canvas, z, reach) {
   context.fillStyle = "#888";
   context.fillRect(0, middle - 0.5, canvas.width, 1);
   const { low, high } = rangeOf(z);
-  const size = `${z.length} numbers, from ${fixed(low)} to ${fixed(high)}`;
+  const size = `${z.length} numbers, ${fixed(low)} to ${fixed(high)}`;
   canvas.setAttribute("aria-label", `code: ${size}`);
+  return size;
 }
 
 // From one digit to another

@@ -185,10 +185,11 @@ class Lab:
             made[f"{k}: PCA"] = pca.reconstruct(x, k)
         alt = f"{len(x)} test digits, and what codes give back: {listed(made)}."
         said = (
-            "A drawing, centred and scaled as MNIST is, and what comes back from a "
-            "code of the chosen length: by a network trained for it, and by PCA, the "
-            "best linear code. Below each its mean squared error and its code as bars, "
-            "orange below zero, purple above."
+            "A drawing, the same centred and scaled as MNIST is, and what comes back "
+            "from a code of the chosen length: that of an autoencoder trained for it, "
+            "and that of PCA, the best linear code. Below each its mean squared error "
+            "(MSE, over the pixels; 0 is perfect) and its code as bars, orange below "
+            "zero, purple above."
         )
         data = embedded_pca(pca, lengths, self.images)
         below = (
