@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -39,15 +39,22 @@ print(1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]))
 
 
 class Group:
-    """A group of processes that share a limit, kept by the kernel of Linux.
+    """A group of processes that share a limit, kept by the kernel of Linux; they must have ended at the end.
 
     Who goes beyond it is killed. Files that the kernel keeps in memory count as well,
     but are thrown out first.
     """
 
-    def __init__(self, folder: Path, limit: int):
-        self.folder = folder
-        (folder / "memory.limit_in_bytes").write_text(str(limit))
+    def __init__(self, limit: int):
+        self.folder = GROUPS / f"cae_{os.getpid()}_{limit}"
+        self.folder.mkdir()
+        (self.folder / "memory.limit_in_bytes").write_text(str(limit))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.folder.rmdir()
 
     def join(self):
         """Puts this process into the group; for `preexec_fn`."""
@@ -56,17 +63,6 @@ class Group:
     def killed(self) -> int:
         words = (self.folder / "memory.oom_control").read_text().split()
         return int(words[words.index("oom_kill") + 1])
-
-
-@contextmanager
-def limited_to(limit: int):
-    """Yields a group with so many bytes; its processes must have ended at the end."""
-    folder = GROUPS / f"cae_{os.getpid()}_{limit}"
-    folder.mkdir()
-    try:
-        yield Group(folder, limit)
-    finally:
-        folder.rmdir()
 
 
 def run(command, group, cwd=None, **settings):
@@ -84,8 +80,7 @@ def train(group, hog=0):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
 def test_a_full_training_takes_less_than_a_gb():
-    limited = limited_to(ENOUGH) if CAN_BE_LIMITED else nullcontext()
-    with limited as group:
+    with Group(ENOUGH) if CAN_BE_LIMITED else nullcontext() as group:
         done = train(group)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.splitlines()[-1]) < ENOUGH
@@ -93,7 +88,7 @@ def test_a_full_training_takes_less_than_a_gb():
 
 @needs_a_limit
 def test_the_limit_is_one():
-    with limited_to(ENOUGH) as group:
+    with Group(ENOUGH) as group:
         done = train(group, hog=ENOUGH)
         assert group.killed()
     assert done.returncode == -9
@@ -107,7 +102,7 @@ def test_a_quick_build_takes_less_than_2_gb_in_all(tmp_path):
     shutil.copytree(ROOT, book, symlinks=True, ignore=left_out)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "book"]
     settings = {"CAE_PRESET": "quick", "CAE_WORKERS": "1", "CAE_RUNS": str(book / ".runs")}  # fmt: skip
-    with limited_to(2 * GB) as group:
+    with Group(2 * GB) as group:
         done = run(command, group, book, **settings)
         killed = group.killed()
     assert done.returncode == 0, done.stderr[-3000:]
