@@ -392,6 +392,8 @@ class TestCodeLength:
                 "all => all.map(e => e.ariaLabel)"
             )
             assert [f"{size} numbers" in said for said in bars] == [True, True]
+            seen = first_page.locator(".cae-lab-size").all_inner_texts()
+            assert bars == [f"code: {said}" for said in seen]
             slider.press("ArrowRight")
         found = Axe().run(first_page, options={"preload": False})  # asks for lab.css
         assert found.response["violations"] == []
@@ -407,6 +409,16 @@ class TestCodeLength:
         assert (after[0] == seen).all()
         assert seen.max() > 200
         assert all((a != b).any() for a, b in zip(after[1:], before, strict=True))
+
+    @pytest.mark.parametrize("size", [(390, 700), (1300, 900)])
+    def test_both_pictures_are_large_and_in_view_with_the_field(self, first_page, size):
+        first_page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+        field = first_page.locator(".cae-lab-field").bounding_box()
+        pictures = first_page.locator(".cae-lab-answers canvas:not(.cae-lab-bars)")
+        one, other = (picture.bounding_box() for picture in pictures.all())
+        assert (one["y"], one["width"]) == (other["y"], other["width"])
+        assert min(field["width"], one["width"] * 1.6) >= 230
+        assert one["y"] + one["height"] - field["y"] <= 0.8 * size[1]
 
 
 @pytest.mark.parametrize("key, digit, end", [("Home", "3", 0), ("End", "5", 1)])
