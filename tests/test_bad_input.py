@@ -98,7 +98,6 @@ BAD_CALLS = [  # what is called, what the error names, the rule
     *((lambda n=n: train(CONFIG, FEW, n, DATA), f"seed={n!r}", "an integer from 0 to 2**32 - 1") for n in (-1, 1.5, True, "1")),
     (lambda: train(CONFIG, Recipe(), 0, DATA), "images=55000", "only 12"),
     (lambda: cae.measure({}, DATA, READER, split="val"), "split='val'", "one of 'test', 'validation'"),
-    (lambda: cae.load_or_train_reader(FEW, -1, DATA), "seed=-1", "integer from 0"),
     (lambda: configurations("dep"), "experiment='dep'", "one of 'baseline', "),
     (lambda: configurations({"a": 3}), "a=3", "must be a CAEConfig"),
     (lambda: configurations({"a": (CONFIG, 3)}), "a=(CAEConfig", "and a Recipe"),

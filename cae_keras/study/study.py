@@ -113,14 +113,12 @@ def _tasks(kind: type, experiments, recipe, seeds, data: Mnist) -> tuple[dict, l
         key=lambda task: (-sum(task.config.filters) * task.steps, repr(task)),
     )
     if kind is Training and not experiments:
-        to_do.append(_reading(None, 0, data))
+        to_do.append(_reading(None, data))
     return tasks, to_do
 
 
 def load_or_train_reader(
-    recipe: Recipe | None = None,
-    seed: int = 0,
-    data: Mnist | None = None,
+    recipe: Recipe | None = None, data: Mnist | None = None
 ) -> Reader:
     """Returns the machine reader of this build from the store, or trains and keeps it.
 
@@ -129,14 +127,14 @@ def load_or_train_reader(
             without it, that of the build's preset.
     """
     data = data or load_mnist()
-    task = _reading(recipe, seed, data)
+    task = _reading(recipe, data)
     return task.result(*complete([task], data))
 
 
-def _reading(recipe: Recipe | None, seed: int, data: Mnist) -> Reading:
+def _reading(recipe: Recipe | None, data: Mnist) -> Reading:
     recipe = reader_recipe(recipe or get_preset().recipe)
-    check_run(recipe, seed, data)
-    return Reading(recipe, int(seed))
+    check_run(recipe, 0, data)
+    return Reading(recipe, seed=0)
 
 
 def measure(
