@@ -132,14 +132,10 @@ def check(pdf: Path) -> tuple[int, dict[str, int]]:
                 font = fonts[operands[0]]
             elif operator in (b"Tj", b"TJ") and font["/Subtype"] == "/Type0":
                 parts = operands[0] if operator == b"TJ" else operands
-                codes = b"".join(_bytes(part) for part in parts)
+                codes = b"".join(getattr(x, "original_bytes", b"") for x in parts)
                 pairs = zip(codes[::2], codes[1::2], strict=True)
                 missing[font["/BaseFont"]] += sum(pair == (0, 0) for pair in pairs)
     return len(reader.pages), {font: n for font, n in missing.items() if n}
-
-
-def _bytes(part) -> bytes:
-    return getattr(part, "original_bytes", b"")
 
 
 if __name__ == "__main__":

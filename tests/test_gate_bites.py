@@ -28,9 +28,7 @@ class Fault(NamedTuple):
     file: str
     before: str  # "" stands for the end of the file
     after: str
-    caught_by: (
-        str  # arguments of pytest; or "links", the strict build without execution
-    )
+    caught_by: str  # what pytest is asked; or "links", the build without execution
 
 
 FAULTS = [
@@ -162,10 +160,7 @@ def what_fails(copy, caught_by):
     return re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
 
 
-@cache
-def sound(copy, caught_by):
-    """Returns what fails without a fault: nothing."""
-    return what_fails(copy, caught_by)
+sound = cache(what_fails)  # asked without a fault, of which nothing may fail
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_extension import STRICT, command, make_book
 
 ROOT = Path(__file__).parents[1]
 IN_A_NAMESPACE = """
@@ -85,17 +86,10 @@ def test_an_attempt_is_seen_although_its_failure_is_not(attempt):
 @needs_namespace
 def test_a_build_with_data_training_and_sources_reaches_no_network(tmp_path):
     """The images are prepared anew: that is when TFDS would download them."""
-    for folder in ("book/_ext", "book/_static", "cae_keras"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    for name in ("_config.yml", "requirements.txt", "book/references.bib"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for folder in (tmp_path, tmp_path / "book"):
-        (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
-    (tmp_path / "book" / "index.md").write_text(PAGE)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "book"]
+    make_book(tmp_path, index=PAGE)
+    shutil.copytree(ROOT / "cae_keras", tmp_path / "cae_keras", dirs_exist_ok=True)
     status, said, asked = alone(
-        [*command, "-n", "-W", "--keep-going"],
-        PWD=str(tmp_path), TFDS_DATA_DIR=str(tmp_path / "tfds"), PYTHONPATH="",
+        command(*STRICT), PWD=str(tmp_path), TFDS_DATA_DIR=str(tmp_path / "tfds"), PYTHONPATH="",
     )  # fmt: skip
     assert status == 0, said[-3000:]
     assert asked == QUIET

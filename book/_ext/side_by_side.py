@@ -48,9 +48,10 @@ def begin(app, env, docnames):
     pages = [name for name in docnames if executes(texts[name])]
     done = _kept(app, env, pages)
     notebooks = {n: _notebook(env, n, texts[n]) for n in pages if n not in done}
+    cores = min(loky.cpu_count(), MOST)
     groups = [
         ([name for name in notebooks if name == env.config.root_doc], 1),
-        ([n for n in notebooks if n != env.config.root_doc and not last[n]], _cores()),
+        ([n for n in notebooks if n != env.config.root_doc and not last[n]], cores),
         ([name for name in notebooks if last[name]], 1),
     ]
     app.cae_minutes.plan(groups)
@@ -90,10 +91,6 @@ def _kept(app, env, pages: list[str]) -> dict[str, ExecutionResult]:
     if found:
         logger.info("executed by an earlier build, and kept: %s", ", ".join(found))
     return found
-
-
-def _cores() -> int:
-    return min(loky.cpu_count(), MOST)
 
 
 def _notebook(env, docname: str, text: str):
