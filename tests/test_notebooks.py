@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -151,27 +152,28 @@ So many.
 """
 
 
-def test_a_build_offers_the_notebooks_that_belong_to_its_pages(tmp_path):
+def test_a_build_offers_the_notebooks_that_belong_to_its_pages(tmp_path, monkeypatch):
+    """They are written again only if they are others: Sphinx reads the page again that offers them."""
     index = "# Index\n\n{download}`notebooks.zip <../_build/downloads/notebooks.zip>`\n"
     book = make_book(tmp_path, index=index, one=EXERCISE)
-
-    def offered():
-        done = build(book, *STRICT)
-        assert done.returncode == 0, done.said
-        (path,) = (book / "_build" / "html").glob("_downloads/*/notebooks.zip")
-        with zipfile.ZipFile(path) as zipped:
-            assert zipped.namelist() == ["notebooks/one.ipynb"]
-            said = zipped.read("notebooks/one.ipynb").decode()
-        assert "the book *A Convolutional Autoencoder, One Factor at a Time*" in said
-        assert "So many" not in said
-        return said, path.stat().st_mtime_ns
-
-    said, time = offered()
+    done = build(book, *STRICT)
+    assert done.returncode == 0, done.said
+    (path,) = (book / "_build" / "html").glob("_downloads/*/notebooks.zip")
+    with zipfile.ZipFile(path) as zipped:
+        assert zipped.namelist() == ["notebooks/one.ipynb"]
+        said = zipped.read("notebooks/one.ipynb").decode()
+    title = "A Convolutional Autoencoder, One Factor at a Time"
+    assert f"the book *{title}*" in said
     assert "How many?" in said
-    assert offered() == (said, time), "nothing is done twice"
-    page = book / "book" / "one.md"
-    page.write_text(EXERCISE.replace("How many?", "How few?"))
-    assert "How few?" in offered()[0]
+    assert "So many" not in said
+    made = book / "_build" / "downloads" / "notebooks.zip"
+    monkeypatch.setattr(notebooks, "ZIP", made)
+    config = SimpleNamespace(html_title=title)
+    for again, text in ((False, EXERCISE), (True, EXERCISE.replace("many?", "few?"))):
+        (book / "book" / "one.md").write_text(text)
+        time = made.stat().st_mtime_ns
+        notebooks.offer(SimpleNamespace(srcdir=book / "book", config=config))
+        assert (made.stat().st_mtime_ns != time) == again
 
 
 def test_a_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
