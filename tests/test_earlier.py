@@ -41,7 +41,7 @@ def test_a_verdict_that_turns_is_named_and_no_other():
     study = first_study()
     same = turned(study)
     assert re.fullmatch(
-        r"With ten epochs of Adam \(\d{4}-\d\d-\d\d\) the verdicts were the same\.",
+        r"By the first edition's recipe, ten epochs of Adam \(\d{4}-\d\d-\d\d\), the verdicts were the same\.",
         same,
     )
     noise = np.array([0.999, 1, 1.001])

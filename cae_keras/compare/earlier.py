@@ -47,7 +47,8 @@ def turned(results: Results, chapter: str | None = None) -> str:
         if before["verdict"] != now["verdict"]
     ]
     what = "; ".join(said) or "the verdicts were the same"
-    return f"With ten epochs of Adam ({_kept()['date']}) {what}."
+    recipe = f"the first edition's recipe, ten epochs of Adam ({_kept()['date']})"
+    return f"By {recipe}, {what}."
 
 
 def tried_recipes() -> Table:

@@ -88,7 +88,7 @@ def reconstructions(
     )
     n = len(originals)
     height = (WIDTH - 2) / n * len(drawn) * 1.06 + 0.22 * len(by_model)
-    alt = f"{n} digits and their reconstructions. {said}."
+    alt = f"{n} images and their reconstructions. {said}."
     figure, axes = _picture_table(drawn, height, alt)
     for axis, error in zip(axes[2::2].flat, np.ravel(errors), strict=True):
         axis.set_xlabel(f"{error:.4f}", fontsize=8.5, labelpad=2)
