@@ -29,6 +29,7 @@ def budgets() -> dict[str, Budget]:
     if preset.name == "quick":
         little = replace(little, images=1_500, epochs=1)
     by_adam = replace(little, optimizer="adam")
+    denoise = replace(by_adam, images=max(little.images, 5_000), epochs=2)
     every, pairs = len(configurations()), len(configurations("pairs"))
     rates = replace(small, images=5_000)
     one, _, three, four, five = (
@@ -40,7 +41,7 @@ def budgets() -> dict[str, Budget]:
         "adam": Budget("baseline", "the baseline with Adam", 1, adam),
         "elsewhere": Budget(one, "exercise: filters elsewhere", 2, small),
         "rates": Budget(three, "four peak learning rates", 8, rates),
-        "denoise": Budget("use_it", "a denoiser", 1, by_adam),
+        "denoise": Budget("use_it", "a denoiser", 1, denoise),
         "slopes": Budget(four, "exercise: slopes", 4, small),
         "squeeze": Budget(five, "exercise: 256 filters", 3, small),
         "shorter": Budget("takeaways", "a shorter schedule", seeds, shorter),
