@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import spatial
 
 from cae_keras import figures
 from cae_keras.compare.claims import VARIANTS
@@ -60,6 +61,7 @@ def every_figure():
     yield figures.sweep({"baseline": {0.001: [0.1], 0.01: [nan]}}, "rate", "error")
     yield figures.forest({"size": {"2 latents": HALVED}}, "change", margin=0.02)
     yield figures.latent_map(LATENTS, np.arange(9000) % 10)
+    yield figures.kernels({"narrow": RNG.normal(size=(4, 4, 1, 16))})
     yield figures.rows({"pixels": DIGITS, "latents": DIGITS}, list("0123456789"))
     yield figures.card("A book", {"original": DIGITS})
 
@@ -342,3 +344,34 @@ def test_names_of_classes_in_one_place_are_moved_apart():
     )
     gaps = [np.linalg.norm(a - b) for a, b in combinations(places, 2)]
     assert min(gaps) > 15, "pixels; a digit of 18 points is 16 wide"
+
+
+def test_kernels_stand_beside_their_opposites_each_on_its_own_scale():
+    base, order = RNG.normal(size=(4, 4, 1, 10)), RNG.permutation(20)
+    weights = np.concatenate([base, -3 * base], axis=-1)[..., order]
+    pairs = figures.opposing_pairs(weights)
+    assert sorted(len({*order[[*pair]] % 10}) for pair in pairs) == [1] * 10
+    assert [*pairs.values()] == pytest.approx([-1] * 10)
+    figure = figures.kernels({"baseline": weights})
+    assert len(figure.axes) == 8, "of ten pairs"
+    for axis, pair in zip(figure.axes, pairs, strict=False):
+        drawn = axis.images[0].get_array()[::4]
+        kernel = weights[:, :, 0, pair[0]]
+        kernel = kernel / abs(kernel).max()
+        np.testing.assert_allclose(drawn[:, :16:4], kernel)
+        np.testing.assert_allclose(drawn[:, 17::4], -kernel)
+
+
+def test_pairs_are_the_most_opposed_of_all_that_are_left():
+    """By brute force, with the angles of scipy."""
+    weights = RNG.normal(size=(4, 4, 1, 9))
+    arrows, free = weights.reshape(16, 9).T, [*range(9)]
+    expected = {}
+    while len(free) > 1:
+        far = {p: spatial.distance.cosine(*arrows[[*p]]) for p in combinations(free, 2)}
+        pair = max(far, key=far.get)
+        expected[pair] = 1 - far[pair]
+        free = [i for i in free if i not in pair]
+    found = figures.opposing_pairs(weights)
+    assert [*found] == [*expected]
+    assert [*found.values()] == pytest.approx([*expected.values()])

@@ -1,9 +1,12 @@
-"""The map of two latents, and where the names of its classes stand."""
+"""Pictures of what is inside a network: its first kernels, its latents."""
+
+from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 from matplotlib.patheffects import withStroke
 
-from cae_keras.figures.style import Figure, styled
+from cae_keras.figures.style import Figure, bare, pictured, styled
 
 CLASS_COLORS = (  # Tol's muted scheme (personal.sron.nl/~pault), the light ones darker
     "#332288", "#CC6677", "#117733", "#AA4499", "#4FA3D1",
@@ -50,6 +53,67 @@ def latent_map(latents: np.ndarray, labels: np.ndarray) -> Figure:
         axis.text(*place, str(name), **look)
     axis.set(xlabel="first latent", ylabel="second latent")
     return figure
+
+
+@pictured
+def kernels(by_model: Mapping[str, np.ndarray]) -> Figure:
+    """Draws the kernels of first layers in opposing pairs, with the cosine of each.
+
+    A model has `(height, width, 1, filters)`, at least two filters; of more than eight
+    pairs the most opposed are drawn. Each kernel fills the scale of colours.
+
+    Example:
+        >>> ramp = np.arange(16.0).reshape(4, 4, 1, 1)
+        >>> kernels({"narrow": np.concatenate([ramp, -ramp], axis=-1)}).alt
+        'Pairs of first kernels, the most opposed first. Their cosines: narrow −1.00.'
+    """
+    pairs = {name: opposing_pairs(weights) for name, weights in by_model.items()}
+    pairs = {name: dict([*found.items()][:8]) for name, found in pairs.items()}
+    counts = [-(-len(found) // 4) for found in pairs.values()]  # rows of four pairs
+    figure, said = Figure(0.95 * sum(counts)), []
+    parts = np.atleast_1d(figure.subfigures(len(pairs), 1, height_ratios=counts))
+    for part, count, (name, found) in zip(parts, counts, pairs.items(), strict=True):
+        axes = [*part.subplots(count, 4, squeeze=False).flat]
+        part.supylabel(name, fontsize="medium")
+        for axis in axes:
+            bare(axis)
+        cosines = [f"{cosine:.2f}".replace("-", "−") for cosine in found.values()]
+        for axis, pair, cosine in zip(axes, found, cosines, strict=False):
+            two = [by_model[name][:, :, 0, i] for i in pair]
+            two = [kernel / max(np.abs(kernel).max(), 1e-12) for kernel in two]
+            two = [kernel.repeat(4, axis=0).repeat(4, axis=1) for kernel in two]
+            gap = np.full((len(two[0]), 1), np.nan)
+            axis.imshow(np.hstack([two[0], gap, two[1]]), cmap="PuOr", vmin=-1, vmax=1)
+            axis.set_xlabel(cosine, labelpad=2)
+        said.append(f"{name} {', '.join(cosines)}")
+    alt = "Pairs of first kernels, the most opposed first. Their cosines: "
+    figure.alt = f"{alt}{'; '.join(said)}."
+    return figure
+
+
+def opposing_pairs(weights: np.ndarray) -> dict[tuple[int, int], float]:
+    """Pairs kernels off: the two most opposed, then of the others, and so on.
+
+    Args:
+        weights: `(..., filters)`.
+
+    Returns:
+        For each pair, by the indices of its filters, the cosine of the angle between
+        them: −1 if one is the other times a negative number.
+
+    Example:
+        >>> opposing_pairs(np.array([[1.0, 1.0, -2.0], [0.0, 1.0, 0.0]]))
+        {(0, 2): -1.0}
+    """
+    arrows = weights.reshape(-1, weights.shape[-1])
+    arrows = arrows / np.maximum(np.linalg.norm(arrows, axis=0), 1e-12)
+    cosines = arrows.T @ arrows
+    pairs, free = {}, set(range(len(cosines)))
+    for pair in sorted(combinations(free, 2), key=lambda pair: cosines[pair]):
+        if free.issuperset(pair):
+            pairs[pair] = float(cosines[pair])
+            free -= set(pair)
+    return pairs
 
 
 def named_places(latents: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
