@@ -66,6 +66,7 @@ def test_all_exercises_are_in_a_notebook_and_nothing_that_solves_them(name):
         assert own
         assert not {line for line in own if len(line) > 20} & lines
     assert not re.search(r"^(Right|Not quite)\.|Open the answer", texts(name), re.M)
+    assert texts(name).count("Choose one answer") == texts(name).count("Check yourself")
 
 
 @every_notebook

@@ -31,7 +31,9 @@ To start it, go to the folder of the book's project and install all it needs, on
 `book`, and start `jupyter lab`, for short trainings with `CAE_PRESET=quick` set before.
 Run the cells from top to bottom: each rests on those above it. Where a sentence has a
 blank, {BLANK}, fill it in from what you have run."""
-QUIZ = "Open the answer that you would give; it says whether it is right, and why."
+QUIZ = re.compile(
+    r"^## Check yourself\n(\nOpen the answer that you would give\.\n)?", re.M
+)
 ANSWER = """\
 ```{code-cell} ipython3
 # Your answer
@@ -85,7 +87,8 @@ def notebooks(pages: dict[str, str], title: str) -> dict:
 def notebook(text: str, title: str, names=()):
     """Returns a page as a notebook; links lead to those named, which lie beside it."""
     numbers = count(1)
-    text = SOLUTION.sub(lambda _: ANSWER, text).replace(QUIZ, "Choose one answer each.")
+    text = SOLUTION.sub(lambda _: ANSWER, text)
+    text = QUIZ.sub("## Check yourself\n\nChoose one answer each.\n", text)
     text = DIRECTIVE.sub(lambda found: directive(found, numbers), text)
     read = read_myst_markdown_notebook(text)
     cells = [nbformat.v4.new_markdown_cell(HEAD.format(title=title))]
