@@ -63,7 +63,7 @@ def test_a_page_shows_neither_warnings_nor_errors_and_every_image_says_what_it_i
 
 
 def test_every_download_that_a_page_names_is_offered(page, name):
-    named = re.findall(r"\{download\}`([^ ]+) <", source(name))
+    named = re.findall(r"\{download\}`(\S+)\s+<", source(name))
     offered = [HTML / link["href"] for link in page.select("a.download")]
     assert [path.name for path in offered] == named
     assert all(path.stat().st_size > 0 for path in offered)
