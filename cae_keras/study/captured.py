@@ -86,7 +86,8 @@ class Captured:
     """
 
     def __init__(self, config: CAEConfig, recipe: Recipe, seed: int, data: Mnist):
-        self.asked, self.step_of = (config, recipe, seed), collections.Counter()
+        self.asked = config, recipe, seed
+        self.seen = collections.Counter()  # steps, by how many images they have
         x = to_float(data.x_train[: recipe.images], "x_train")
         with keras.device("cpu"):  # whose generator makes the weights of a seed
             weights = Run.untrained(config, recipe, seed).weights
@@ -123,8 +124,8 @@ class Captured:
         return Run(*self.asked, history, tuple(self.trainer.get_weights()))
 
     def _step(self, images: int) -> torch.Tensor:
-        self.step_of[images] += 1
-        if self.stream is None or self.step_of[images] <= PLAIN:
+        self.seen[images] += 1
+        if self.stream is None or self.seen[images] <= PLAIN:
             return self._computed(images)
         if images not in self.graphs:
             graph = torch.cuda.CUDAGraph()
