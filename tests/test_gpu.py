@@ -28,19 +28,19 @@ def a_gpu(monkeypatch):
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_it_computes_what_training_computes(name, optimizer, mnist):
+def test_it_computes_what_training_computes(name, optimizer, tiny):
     """In twelve steps, of which the last of each epoch has fewer images."""
     recipe = replace(SHORT, optimizer=optimizer)
-    plain = train(CONFIGS[name], recipe, 3, mnist)
+    plain = train(CONFIGS[name], recipe, 3, tiny)
     with pinned():
-        one = Captured(CONFIGS[name], recipe, 3, mnist)
+        one = Captured(CONFIGS[name], recipe, 3, tiny)
         while one.left:
             one.step()
     found = one.run()
     for what in ("epoch", "loss", "val_loss", "learning_rate"):
         assert found.history[what] == pytest.approx(plain.history[what], abs=1e-4)
     assert (found.config, found.recipe, found.seed) == (plain.config, plain.recipe, 3)
-    x = mnist.x_test[:50]
+    x = tiny.x_test
     assert abs(found.reconstruct(x) - plain.reconstruct(x)).mean() < 1e-3
 
 
@@ -114,12 +114,12 @@ def test_other_tasks_are_done_where_they_always_were(tiny):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_a_replayed_step_is_a_computed_one(mnist, monkeypatch):
+def test_a_replayed_step_is_a_computed_one(tiny, monkeypatch):
     histories = []
     for plain in (captured.PLAIN, 99):
         monkeypatch.setattr(captured, "PLAIN", plain)
         with pinned():
-            one = Captured(CONFIGS["batch norm"], SHORT, 0, mnist)
+            one = Captured(CONFIGS["batch norm"], SHORT, 0, tiny)
             while one.left:
                 one.step()
         assert bool(one.graphs) == (plain < 99)
